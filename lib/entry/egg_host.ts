@@ -1,0 +1,70 @@
+/**
+ * What Egg's agent and app workers have in common as a host: the environment that scheduler, sandbox and ingress see.
+ */
+import { systemClock } from '../support/clock';
+import { CartonError } from '../support/errors';
+import type { ApplicationDescriptor, HostEnvironment, HostLog } from '../support/host_environment';
+import { hostProcessOf } from '../support/host_process';
+import { validateConfig } from '../spec/config_schema';
+import { resolveFramework } from './application/framework';
+
+/** What of Egg's agent and application is used here; both have it. */
+export interface EggProcess {
+  readonly name: string;
+  readonly baseDir: string;
+  readonly options: Readonly<Record<string, unknown>>;
+  readonly config: { readonly env: string; readonly carton: unknown; readonly [key: string]: unknown };
+  readonly coreLogger: HostLog;
+}
+
+/** Options of Egg's processes that a function process is to be booted with, too. */
+const PASSED_OPTIONS = ['env', 'plugins', 'typescript', 'workers', 'ignoreWarning'] as const;
+
+/** Throws `CARTON_CONFIG_INVALID`. */
+export function eggEnvironment(egg: EggProcess): HostEnvironment {
+  const config = validateConfig(egg.config.carton);
+  return {
+    application: descriptorOf(egg, config.disabledPlugins),
+    config,
+    hostProcess: hostProcessOf(isSingle(egg) ? process.pid : process.ppid),
+    development: egg.config.env === 'local',
+    log: prefixed(egg.coreLogger),
+    clock: systemClock,
+  };
+}
+
+/** Agent and application run in one process. */
+export function isSingle(egg: EggProcess): boolean {
+  return egg.options['mode'] === 'single';
+}
+
+function descriptorOf(egg: EggProcess, disabledPlugins: readonly string[]): ApplicationDescriptor {
+  const options: Record<string, unknown> = {};
+  for (const key of PASSED_OPTIONS) if (isPlain(egg.options[key])) options[key] = egg.options[key];
+  return {
+    kind: 'egg',
+    name: egg.name,
+    baseDir: egg.baseDir,
+    entry: resolveFramework(egg.baseDir, { framework: egg.options['framework'] ?? egg.config['framework'] }),
+    options: { env: egg.config.env, ...options },
+    disabledPlugins: [...disabledPlugins, 'carton'],
+  };
+}
+
+/** What can travel to another process as JSON. */
+function isPlain(value: unknown): boolean {
+  return value !== undefined && typeof value !== 'function' && typeof value !== 'symbol';
+}
+
+function prefixed(logger: HostLog): HostLog {
+  const text = (message: string | Error): string => {
+    const told = message instanceof CartonError ? `${message.code} ${message.message}` : message instanceof Error ? (message.stack ?? message.message) : message;
+    return `[carton] ${told}`;
+  };
+  return {
+    debug: (message, ...args) => logger.debug(text(message), ...args),
+    info: (message, ...args) => logger.info(text(message), ...args),
+    warn: (message, ...args) => logger.warn(text(message), ...args),
+    error: (message, ...args) => logger.error(text(message), ...args),
+  };
+}

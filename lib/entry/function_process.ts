@@ -1,0 +1,48 @@
+/**
+ * Entry of a function process: boots the application in the function role while the agent decides whom it serves, then
+ * serves as an instance until it is drained, abandoned, or its host is gone.
+ */
+import { Socket } from 'node:net';
+import { systemClock } from '../support/clock';
+import { CartonError } from '../support/errors';
+import { watchHost } from '../support/host_process';
+import type { ProcessBoot } from '../protocol/control';
+import type { BootedApplication } from '../runtime/application';
+import { prefixOutput } from '../runtime/output_prefix';
+import { serveInstance } from '../runtime/serve';
+import { CHANNEL_FD } from '../sandbox/channel';
+import { bootEgg } from './application/egg';
+import { bootModule } from './application/module';
+
+const startedAt = Date.now();
+const boot = readBoot(process.argv[2]);
+
+watchHost(boot.hostProcess, systemClock, () => process.exit(0));
+// Ctrl-C in a terminal is the host's to handle.
+process.on('SIGINT', () => undefined);
+
+const instance = serveInstance({
+  channel: new Socket({ fd: CHANNEL_FD, readable: true, writable: true }),
+  process: boot,
+  application: bootApplication(),
+  startedAt,
+  clock: systemClock,
+  onEnd: (code) => process.exit(code),
+  onBoot: ({ id, group }) => {
+    process.title = `egg-carton ${group.key} ${id}`;
+    if (boot.development) prefixOutput(group.functions.length === 1 ? group.key : `${group.key} (${group.functions.join(', ')})`);
+  },
+});
+process.on('SIGTERM', () => instance.drain());
+
+function bootApplication(): Promise<BootedApplication> {
+  return boot.application.kind === 'egg' ? bootEgg(boot.application) : bootModule(boot.application);
+}
+
+function readBoot(argument: string | undefined): ProcessBoot {
+  try {
+    return JSON.parse(argument ?? '') as ProcessBoot;
+  } catch (cause) {
+    throw new CartonError('CARTON_SANDBOX_BAD_BOOT', { expected: 'a boot message as JSON in the first argument', got: String(argument), cause });
+  }
+}

@@ -1,0 +1,96 @@
+/**
+ * An app worker's part of a host: puts dispatcher and ingress together, and offers functions to the application.
+ */
+import type { HostEnvironment } from '../support/host_environment';
+import { CartonError } from '../support/errors';
+import { delay } from '../support/clock';
+import { HostDirectory } from '../support/host_directory';
+import type { ServiceMock } from '../protocol/control';
+import { Dispatcher } from '../ingress/dispatcher';
+import { Ingress, type AccessRecord } from '../ingress/ingress';
+import { invokeFunction, type InvokeOptions } from '../ingress/invoke';
+import type { CookieReader } from '../ingress/user';
+import type { FunctionCounts } from '../observe/metrics';
+import type { FunctionSpec } from '../spec/types';
+
+export interface WorkerHostOptions {
+  readonly environment: HostEnvironment;
+  /** Handed to `carton.resolveUser` as its second argument. */
+  readonly application: unknown;
+  readonly cookies: CookieReader;
+  readonly access: ((record: AccessRecord) => void) | undefined;
+}
+
+/** Milliseconds that a worker's boot waits for the agent; without it, requests wait instead. */
+const FIRST_SPECS_MS = 5_000;
+
+/** `app.carton`: functions, as the application that hosts them sees them. */
+export class WorkerHost {
+  readonly ingress: Ingress;
+  readonly #dispatcher: Dispatcher;
+  readonly #environment: HostEnvironment;
+  #mocks: ServiceMock[] = [];
+
+  constructor(options: WorkerHostOptions) {
+    const { environment } = options;
+    this.#environment = environment;
+    this.#dispatcher = new Dispatcher(environment, new HostDirectory(environment.config.directory, environment.hostProcess));
+    this.ingress = new Ingress({
+      environment,
+      dispatcher: this.#dispatcher,
+      user: {
+        resolve: environment.config.resolveUser,
+        cookies: options.cookies,
+        application: options.application,
+        logError: (error) => environment.log.error(error instanceof Error ? error : String(error)),
+      },
+      access: options.access,
+    });
+  }
+
+  /** Resolves once the functions are known, or after 5 s without an agent. */
+  async start(): Promise<void> {
+    const known = new Promise<void>((resolve) => {
+      this.#dispatcher.start((functions) => {
+        this.ingress.setFunctions(functions);
+        resolve();
+      });
+    });
+    await Promise.race([known, delay(this.#environment.clock, FIRST_SPECS_MS)]);
+  }
+
+  /** All functions of the application, with their resolved specs. */
+  get functions(): readonly FunctionSpec[] {
+    return this.#dispatcher.functions;
+  }
+
+  /** What this worker has served so far, by function. */
+  get metrics(): Record<string, FunctionCounts> {
+    return this.ingress.metrics;
+  }
+
+  /** Calls a function as a OneAPI request would, without HTTP. Rejects with an error from the table. */
+  invoke(name: string, args: readonly unknown[] = [], options: InvokeOptions = {}): Promise<unknown> {
+    return invokeFunction(this.#dispatcher, this.#environment.clock, { name, args, options });
+  }
+
+  /** For tests: a service's method answers with `mock.result`, or throws `mock.error`, in every instance. */
+  async mockService(mock: ServiceMock): Promise<void> {
+    if (this.#environment.config.launcher !== 'inline' && process.env['NODE_ENV'] === 'production') {
+      throw new CartonError('CARTON_CONFIG_INVALID', { of: 'mockService', expected: 'a test', got: 'NODE_ENV=production' });
+    }
+    this.#mocks = [...this.#mocks.filter((other) => other.service !== mock.service || other.method !== mock.method), mock];
+    await this.#dispatcher.setMocks(this.#mocks);
+  }
+
+  async restoreServices(): Promise<void> {
+    this.#mocks = [];
+    await this.#dispatcher.setMocks([]);
+  }
+
+  /** Takes nothing new and lets what is open finish, within `carton.drainTimeoutMs`. */
+  async close(): Promise<void> {
+    await this.#dispatcher.drain(this.#environment.config.drainTimeoutMs, () => this.ingress.open);
+    this.#dispatcher.close();
+  }
+}

@@ -1,0 +1,174 @@
+/**
+ * One request on its way from the ingress to an instance and back: waiting, placed, answered. It ends exactly once,
+ * and it knows whether the function has begun, because what began is never tried again unless its spec says so.
+ */
+import type { Timer } from '../support/clock';
+import { CartonError, fromWire, type WireError } from '../support/errors';
+import { LIMITS } from '../support/limits';
+import { encodeExtra } from '../protocol/invocation';
+import type { OneapiRequest } from '../protocol/oneapi';
+import type { CallSink, OutgoingCall } from '../rpc/session';
+import type { FunctionSpec } from '../spec/types';
+import type { BodyFeed } from './body_feed';
+import type { GroupDispatcher } from './group_dispatcher';
+import type { InstanceLink } from './instance_link';
+
+/** Who gets the answer. Exactly one of `value`, `failed`, or `stream` and its end is called. */
+export interface Receiver {
+  /** The whole result as JSON; empty for undefined. */
+  value(json: Buffer): void;
+  /** A stream begins: one of `REPLY_KIND`. */
+  stream(kind: number): void;
+  /** A part of the stream; `consumed` grants the sender room for as much again. */
+  data(chunk: Buffer, consumed: (bytes: number) => void): void;
+  end(error: CartonError | undefined): void;
+  failed(error: CartonError): void;
+}
+
+export class Dispatch implements CallSink {
+  readonly #extra: Buffer | undefined;
+  readonly #group: GroupDispatcher;
+  readonly #receiver: Receiver;
+  readonly #timer: Timer;
+  #grace: Timer | undefined;
+  #link: InstanceLink | undefined;
+  #call: OutgoingCall | undefined;
+  #attempt = 0;
+  #begun = false;
+  #streaming = false;
+  #done = false;
+  /** Whether it waited for an instance: a cold start, or a full one. */
+  waited = false;
+
+  constructor(
+    readonly request: OneapiRequest,
+    readonly spec: FunctionSpec,
+    readonly functionIndex: number,
+    /** The body, or the feed that streams it. */
+    readonly body: Buffer | BodyFeed,
+    /** Clock time by which the answer must have been given. */
+    readonly deadline: number,
+    group: GroupDispatcher,
+    receiver: Receiver,
+  ) {
+    this.#extra = encodeExtra(request);
+    this.#group = group;
+    this.#receiver = receiver;
+    this.#timer = group.clock.after(Math.max(0, deadline - group.clock.now()), () => this.#onDeadline());
+  }
+
+  get isDone(): boolean {
+    return this.#done;
+  }
+
+  /** Sends the invocation to an instance. Throws what `Session.call` throws. */
+  place(link: InstanceLink): void {
+    this.#attempt += 1;
+    this.#begun = false;
+    this.#link = link;
+    const inline = Buffer.isBuffer(this.body);
+    this.#call = link.invoke(this, this.request, this.#extra, {
+      functionIndex: this.functionIndex,
+      attempt: this.#attempt,
+      remainingMs: this.deadline - this.#group.clock.now(),
+      body: inline ? (this.body as Buffer) : undefined,
+      bodyFollows: !inline,
+    });
+    if (!inline && this.#call.body !== undefined) (this.body as BodyFeed).pipe(this.#call.body);
+  }
+
+  /** The caller has gone, or takes its call back: nobody hears of it any more. */
+  cancel(): void {
+    if (this.#done) return;
+    this.#finish();
+    this.#call?.cancel();
+    this.#released();
+    this.#group.forget(this);
+  }
+
+  /** It is not tried any more. */
+  fail(error: CartonError): void {
+    if (this.#done) return;
+    this.#finish();
+    if (this.#streaming) this.#receiver.end(error);
+    else this.#receiver.failed(error);
+  }
+
+  markBegun(): void {
+    this.#begun = true;
+  }
+
+  onReply(payload: Buffer, streamFollows: boolean): void {
+    if (streamFollows) {
+      this.#streaming = true;
+      return this.#receiver.stream(payload[0] ?? 0);
+    }
+    this.#released();
+    if (this.#done) return;
+    this.#finish();
+    this.#receiver.value(payload);
+  }
+
+  onFail(error: WireError): void {
+    this.#released();
+    this.fail(fromWire(error));
+  }
+
+  onNack(reason: number): void {
+    const link = this.#link;
+    this.#released();
+    link?.refused(reason);
+    this.#group.tryAgain(this);
+  }
+
+  onData(chunk: Buffer): void {
+    const call = this.#call as OutgoingCall;
+    if (!this.#done) this.#receiver.data(chunk, (bytes) => call.received.consumed(bytes));
+  }
+
+  onEnd(error: WireError | undefined): void {
+    this.#released();
+    if (this.#done) return;
+    this.#finish();
+    this.#receiver.end(error && fromWire(error));
+  }
+
+  /** The instance is gone. What had not begun is served by another one. */
+  onClosed(): void {
+    const link = this.#link as InstanceLink;
+    const call = this.#call as OutgoingCall;
+    const begun = this.#begun || (Buffer.isBuffer(this.body) && link.hasBegun(call.id));
+    this.#released();
+    if (this.#done) return;
+    const again = (!begun || this.spec.idempotent) && !this.#streaming && (Buffer.isBuffer(this.body) || this.body.canRewind);
+    if (again) return this.#group.tryAgain(this);
+    this.fail(new CartonError('CARTON_INSTANCE_CRASHED', { of: `function "${this.spec.name}"` }));
+  }
+
+  #onDeadline(): void {
+    if (this.#link === undefined) {
+      this.#group.forget(this);
+      return this.fail(this.#group.deadlineError(this));
+    }
+    // A healthy instance answers at the deadline by itself. One that does not is blocked.
+    this.#grace = this.#group.clock.after(LIMITS.deadlineGraceMs, () => {
+      const link = this.#link;
+      this.#call?.cancel();
+      this.#released();
+      link?.unresponsive();
+      this.fail(new CartonError('CARTON_INSTANCE_UNRESPONSIVE', { of: `function "${this.spec.name}"`, expected: `an answer within ${this.spec.timeoutMs} ms` }));
+    });
+  }
+
+  #released(): void {
+    const link = this.#link;
+    this.#link = undefined;
+    link?.released();
+  }
+
+  #finish(): void {
+    this.#done = true;
+    this.#timer.cancel();
+    this.#grace?.cancel();
+  }
+}

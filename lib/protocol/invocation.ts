@@ -1,0 +1,144 @@
+/**
+ * The payload of an INVOKE call: a fixed head in binary, then `extra` (JSON, only where there is something to say),
+ * then the body as it came. The head is binary and read lazily because most functions look at none of it, and parsing
+ * JSON for each small invocation would cost more than running it.
+ *
+ *   0 flags u8 · 1 trigger u8 · 2 attempt u8 · 3 stream format u8 · 4 function index u16 · 6 extra bytes u32
+ *   10 remaining ms u32 · 14 invocation id 16 · 30 trace id 16 · 46 span id 8 · 54 parent id 8 · 62 extra · body
+ */
+import { CartonError } from '../support/errors';
+import { METHOD } from './control';
+import { copiedBytes, FRAME, STREAM_FOLLOWS, type FrameWriter } from './frame';
+import { STREAM_FORMATS, TRIGGER_TYPES, type ArgumentPlan, type OneapiRequest, type StreamFormat, type TriggerType } from './oneapi';
+
+const HEAD_BYTES = 62;
+const SAMPLED = 1;
+
+/** What does not fit the head; each field is left out where it has nothing to say. */
+interface Extra {
+  readonly user?: unknown;
+  readonly args?: ArgumentPlan;
+  readonly traceState?: string;
+}
+
+export interface InvokeOptions {
+  readonly callId: number;
+  readonly functionIndex: number;
+  /** 1 for the first try. */
+  readonly attempt: number;
+  readonly remainingMs: number;
+  /** The body, or undefined where it follows as a stream. */
+  readonly body: Buffer | undefined;
+  readonly bodyFollows: boolean;
+}
+
+/** JSON of what goes into `extra`, or undefined for nothing. Made once for all attempts. */
+export function encodeExtra(request: OneapiRequest): Buffer | undefined {
+  if (request.user === undefined && request.args.kind === 'array' && request.trace.state === '') return undefined;
+  const extra: Extra = {
+    user: request.user,
+    args: request.args.kind === 'array' ? undefined : request.args,
+    traceState: request.trace.state === '' ? undefined : request.trace.state,
+  };
+  return Buffer.from(JSON.stringify(extra));
+}
+
+/** Writes the whole CALL frame of an invocation. */
+export function writeInvoke(writer: FrameWriter, request: OneapiRequest, extra: Buffer | undefined, options: InvokeOptions): void {
+  // `FrameWriter.bytes` lets a large part be the last one only, so a large `extra` is copied here.
+  const tail = joinTail(extra, options.body);
+  const reserve = HEAD_BYTES + (tail.extra?.length ?? 0) + (tail.body === undefined ? 0 : copiedBytes(tail.body));
+  writer.begin(FRAME.call, METHOD.invoke | (options.bodyFollows ? STREAM_FOLLOWS : 0), options.callId, reserve);
+  writer.u8(request.trace.sampled ? SAMPLED : 0);
+  writer.u8(TRIGGER_TYPES.indexOf(request.trigger));
+  writer.u8(options.attempt);
+  writer.u8(STREAM_FORMATS.indexOf(request.streamFormat));
+  writer.u16(options.functionIndex);
+  writer.u32(extra?.length ?? 0);
+  writer.u32(Math.max(0, Math.ceil(options.remainingMs)));
+  writer.bytes(request.id);
+  writer.bytes(request.trace.traceId);
+  writer.bytes(request.trace.spanId);
+  writer.bytes(request.trace.parentId);
+  if (tail.extra !== undefined) writer.bytes(tail.extra);
+  if (tail.body !== undefined) writer.bytes(tail.body);
+  writer.end();
+}
+
+function joinTail(extra: Buffer | undefined, body: Buffer | undefined): { extra: Buffer | undefined; body: Buffer | undefined } {
+  if (extra === undefined || copiedBytes(extra) > 0) return { extra, body };
+  return { extra: undefined, body: body === undefined ? extra : Buffer.concat([extra, body]) };
+}
+
+/** A received invocation; every field is decoded when it is read. */
+export class InvokePayload {
+  readonly #bytes: Buffer;
+  readonly #extraBytes: number;
+
+  constructor(bytes: Buffer) {
+    if (bytes.length < HEAD_BYTES) throw badInvoke(`a head of ${HEAD_BYTES} bytes`, `${bytes.length} bytes`);
+    this.#bytes = bytes;
+    this.#extraBytes = bytes.readUInt32LE(6);
+    if (HEAD_BYTES + this.#extraBytes > bytes.length) throw badInvoke('extra within the frame', `${this.#extraBytes} bytes of it`);
+  }
+
+  get sampled(): boolean {
+    return ((this.#bytes[0] as number) & SAMPLED) !== 0;
+  }
+
+  get trigger(): TriggerType {
+    const type = TRIGGER_TYPES[this.#bytes[1] as number];
+    if (type === undefined) throw badInvoke('a known trigger', `number ${this.#bytes[1] as number}`);
+    return type;
+  }
+
+  get attempt(): number {
+    return this.#bytes[2] as number;
+  }
+
+  get streamFormat(): StreamFormat {
+    return STREAM_FORMATS[this.#bytes[3] as number] ?? 'ndjson';
+  }
+
+  get functionIndex(): number {
+    return this.#bytes.readUInt16LE(4);
+  }
+
+  get remainingMs(): number {
+    return this.#bytes.readUInt32LE(10);
+  }
+
+  /** 32 hexadecimal digits. */
+  get id(): string {
+    return this.#bytes.toString('hex', 14, 30);
+  }
+
+  get traceId(): string {
+    return this.#bytes.toString('hex', 30, 46);
+  }
+
+  get spanId(): string {
+    return this.#bytes.toString('hex', 46, 54);
+  }
+
+  get parentId(): string {
+    return this.#bytes.toString('hex', 54, 62);
+  }
+
+  get extra(): Extra {
+    if (this.#extraBytes === 0) return {};
+    return JSON.parse(this.#bytes.toString('utf8', HEAD_BYTES, HEAD_BYTES + this.#extraBytes)) as Extra;
+  }
+
+  get hasExtra(): boolean {
+    return this.#extraBytes > 0;
+  }
+
+  get body(): Buffer {
+    return this.#bytes.subarray(HEAD_BYTES + this.#extraBytes);
+  }
+}
+
+function badInvoke(expected: string, got: string): CartonError {
+  return new CartonError('CARTON_RPC_BAD_FRAME', { of: 'invocation', expected, got });
+}

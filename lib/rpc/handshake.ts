@@ -1,0 +1,146 @@
+/**
+ * How a session opens: the initiator says HELLO with the protocol's version and its token, the acceptor answers
+ * WELCOME or REFUSE. Until then nothing but these is read, in frames of 4 KiB at most.
+ *
+ * HELLO: "CRTN" (4 bytes), version u16, token 16 bytes. WELCOME: JSON. REFUSE: a WireError as JSON.
+ */
+import { timingSafeEqual } from 'node:crypto';
+import { createConnection, createServer, type Server } from 'node:net';
+import { chmodSync } from 'node:fs';
+import type { Duplex } from 'node:stream';
+import { CartonError, fromWire, toWire, type WireError } from '../support/errors';
+import { systemClock } from '../support/clock';
+import { LIMITS } from '../support/limits';
+import { decodeControl, encodeControl } from '../protocol/control';
+import { FRAME, FrameReader, PROTOCOL_VERSION } from '../protocol/frame';
+import { Session, type SessionHandlers } from './session';
+
+const MAGIC = Buffer.from('CRTN');
+const TOKEN_BYTES = 16;
+const HELLO_BYTES = MAGIC.length + 2 + TOKEN_BYTES;
+const HANDSHAKE_FRAME_BYTES = 4096;
+
+/** What the acceptor tells the initiator. */
+export interface Welcome {
+  /** The session's slot in the instance's begin record. */
+  readonly slot?: number;
+  /** Which incarnation of the agent this is. */
+  readonly epoch?: number;
+}
+
+/** What a token opens: a greeting and the methods that its holder may use. */
+export interface Accepted {
+  readonly welcome: Welcome;
+  readonly handlers: (session: Session) => SessionHandlers;
+}
+
+/** Decides what a token opens; undefined refuses it with `CARTON_RPC_UNAUTHORIZED`. */
+export type Authorize = (token: string) => Accepted | undefined;
+
+export type OpenHandlers = (session: Session, welcome: Welcome) => SessionHandlers;
+
+/** Compares two tokens of 32 hexadecimal digits in constant time. */
+export function sameToken(a: string, b: string): boolean {
+  const left = Buffer.from(a, 'hex');
+  const right = Buffer.from(b, 'hex');
+  return left.length === TOKEN_BYTES && right.length === TOKEN_BYTES && timingSafeEqual(left, right);
+}
+
+/**
+ * Opens a session as its initiator. Rejects with what the acceptor refused with, `CARTON_RPC_CLOSED` or
+ * `CARTON_RPC_HANDSHAKE_TIMEOUT`.
+ */
+export function openSession(socket: Duplex, token: string, handlers: OpenHandlers): Promise<Session> {
+  return new Promise((resolve, reject) => {
+    let open = false;
+    const reader = new FrameReader((type, flag, id, payload) => {
+      if (open) return session.receive(type, flag, id, payload);
+      if (type === FRAME.refuse) throw fromWire(decodeControl(payload) as unknown as WireError);
+      if (type !== FRAME.welcome) throw new CartonError('CARTON_RPC_BAD_FRAME', { expected: 'a welcome', got: `frame type ${type}` });
+      open = true;
+      reader.limitBytes = LIMITS.framePayloadBytes;
+      timer.cancel();
+      session.handlers = handlers(session, decodeControl(payload));
+      resolve(session);
+    }, HANDSHAKE_FRAME_BYTES);
+    const session = new Session(socket, reader, true, {
+      onClosed: (error) => {
+        timer.cancel();
+        reject(error ?? new CartonError('CARTON_RPC_CLOSED'));
+      },
+    });
+    const timer = handshakeTimer(session);
+    session.send(FRAME.hello, 0, 0, hello(token));
+    session.flush();
+  });
+}
+
+/** Serves the acceptor's side of one connection. */
+export function acceptSession(socket: Duplex, authorize: Authorize): void {
+  let open = false;
+  const reader = new FrameReader((type, flag, id, payload) => {
+    if (open) return session.receive(type, flag, id, payload);
+    const accepted = checkHello(type, payload, authorize);
+    if (accepted instanceof CartonError) {
+      session.send(FRAME.refuse, 0, 0, encodeControl(toWire(accepted)));
+      session.close();
+      return;
+    }
+    open = true;
+    reader.limitBytes = LIMITS.framePayloadBytes;
+    timer.cancel();
+    session.send(FRAME.welcome, 0, 0, encodeControl(accepted.welcome));
+    session.handlers = accepted.handlers(session);
+  }, HANDSHAKE_FRAME_BYTES);
+  const session: Session = new Session(socket, reader, false, { onClosed: () => timer.cancel() });
+  const timer = handshakeTimer(session);
+}
+
+/** Connects to a unix socket and opens a session. Rejects as `openSession` does, and with the system's own errors. */
+export function connectSession(path: string, token: string, handlers: OpenHandlers): Promise<Session> {
+  return new Promise((resolve, reject) => {
+    const socket = createConnection(path);
+    socket.once('error', reject);
+    socket.once('connect', () => {
+      openSession(socket, token, handlers).then(resolve, reject);
+    });
+  });
+}
+
+/** Listens on a unix socket that only this user may connect to. */
+export function listen(path: string, authorize: Authorize): Promise<Server> {
+  return new Promise((resolve, reject) => {
+    const server = createServer((socket) => acceptSession(socket, authorize));
+    server.once('error', reject);
+    server.listen(path, () => {
+      server.removeListener('error', reject);
+      chmodSync(path, 0o600);
+      resolve(server);
+    });
+  });
+}
+
+function hello(token: string): Buffer {
+  const bytes = Buffer.alloc(HELLO_BYTES);
+  MAGIC.copy(bytes, 0);
+  bytes.writeUInt16LE(PROTOCOL_VERSION, MAGIC.length);
+  Buffer.from(token, 'hex').copy(bytes, MAGIC.length + 2);
+  return bytes;
+}
+
+function checkHello(type: number, payload: Buffer, authorize: Authorize): Accepted | CartonError {
+  if (type !== FRAME.hello || payload.length !== HELLO_BYTES || !payload.subarray(0, MAGIC.length).equals(MAGIC)) {
+    return new CartonError('CARTON_RPC_BAD_FRAME', { expected: 'a hello', got: `frame type ${type} of ${payload.length} bytes` });
+  }
+  const version = payload.readUInt16LE(MAGIC.length);
+  if (version !== PROTOCOL_VERSION) {
+    return new CartonError('CARTON_RPC_VERSION', { expected: `version ${PROTOCOL_VERSION}`, got: `version ${version}` });
+  }
+  return authorize(payload.toString('hex', MAGIC.length + 2)) ?? new CartonError('CARTON_RPC_UNAUTHORIZED');
+}
+
+function handshakeTimer(session: Session): { cancel(): void } {
+  return systemClock.after(LIMITS.handshakeMs, () => {
+    session.close(new CartonError('CARTON_RPC_HANDSHAKE_TIMEOUT', { expected: `within ${LIMITS.handshakeMs} ms` }));
+  });
+}

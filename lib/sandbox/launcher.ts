@@ -1,0 +1,38 @@
+/**
+ * The launcher contract: how a sandbox comes to be, whatever the way. It runs in the agent (`inline`: in the calling
+ * process).
+ *
+ * Guarantees, each with a test that names it:
+ * 1. `launch` resolves with a channel as soon as the sandbox exists, long before it is ready; boot and failure are
+ *    told over that channel.
+ * 2. `exited` resolves exactly once, after the last byte of the channel, whatever way the sandbox ended.
+ * 3. A sandbox outlives the process that launched it by `agentGraceMs` and ends within a second of the host's end.
+ * 4. `kill` after the exit does nothing.
+ */
+import type { Duplex } from 'node:stream';
+import type { InstanceBoot } from '../protocol/control';
+
+export interface SandboxExit {
+  /** Exit code, or null where a signal ended it. */
+  readonly code: number | null;
+  readonly signal: NodeJS.Signals | null;
+}
+
+export interface Sandbox {
+  readonly pid: number;
+  /** Carries a session of `lib/rpc`; end-of-file tells either side of the other's death. */
+  readonly channel: Duplex;
+  readonly exited: Promise<SandboxExit>;
+  /** Ends the process and all that it started, at once. */
+  kill(): void;
+}
+
+export interface Launcher {
+  readonly kind: 'fork' | 'spawn' | 'inline';
+  /** Rejects with `CARTON_INSTANCE_LAUNCH_FAILED` where no process could be made. */
+  launch(boot: InstanceBoot): Promise<Sandbox>;
+  /** The files of the application changed: whatever was booted ahead of time is to be booted anew. */
+  refresh(): void;
+  /** Ends what was booted ahead of time; sandboxes that were handed out are not touched. */
+  close(): Promise<void>;
+}

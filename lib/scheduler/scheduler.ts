@@ -1,0 +1,365 @@
+/**
+ * The scheduler: carries out what `decide` wants, and feeds back what becomes of it. It runs in the agent, or in the
+ * one process of single mode, and knows a `HostEnvironment` instead of Egg.
+ *
+ * Guarantees, each with a test that names it:
+ * 1. Whatever happens, `decide` is asked once more after it, in the same turn of the event loop (load reports: at its end).
+ * 2. An instance is told to workers only while it is ready.
+ * 3. Instances of a former agent are adopted before the first worker is served.
+ * 4. `close` ends every instance, at the latest after `drainTimeoutMs`, and removes the host's directory.
+ */
+import type { Server } from 'node:net';
+import { sep } from 'node:path';
+import { CartonError, describe, toWire, type WireError } from '../support/errors';
+import type { Timer } from '../support/clock';
+import { HostDirectory } from '../support/host_directory';
+import type { HostEnvironment } from '../support/host_environment';
+import type { Demand, InstanceAddress, InstanceBoot, InstanceLoad, InstanceLost, InstancesPush, ServiceMock, SpecsPush } from '../protocol/control';
+import { listen, sameToken } from '../rpc/handshake';
+import type { Launcher } from '../sandbox/launcher';
+import type { FunctionSpec, Revision } from '../spec/types';
+import { adoptAll } from './adopt';
+import { decide } from './decide';
+import { LiveInstance, type InstanceListener } from './live_instance';
+import type { Action, OwnedHostState, TerminateReason } from './state';
+import {
+  becameReady, closing, demandChanged, drainStarted, ended, filesChanged, initialState, launched, loadReported,
+  markUnresponsive, refused, retired, setGroups, terminateStarted, adopted,
+} from './transitions';
+import { WorkerSessions, type WorkerListener } from './worker_sessions';
+import { unlinkSync } from 'node:fs';
+
+export interface SchedulerOptions {
+  readonly environment: HostEnvironment;
+  readonly launcher: Launcher;
+  /** Reads the application's functions as they are on disk now. */
+  readonly loadRevision: (fresh: boolean) => Promise<Revision>;
+}
+
+/** Rounds of deciding and doing in one turn; one is enough, more would mean that they disagree. */
+const MAX_ROUNDS = 8;
+
+export class Scheduler implements InstanceListener, WorkerListener {
+  readonly #options: SchedulerOptions;
+  readonly #directory: HostDirectory;
+  readonly #state: OwnedHostState;
+  readonly #live = new Map<string, LiveInstance>();
+  readonly #workers: WorkerSessions;
+  #revision: Revision | undefined;
+  #mocks: readonly ServiceMock[] = [];
+  #server: Server | undefined;
+  #wake: Timer | undefined;
+  #epoch = 0;
+  #count = 0;
+  #rescan: Timer | undefined;
+  #soon: NodeJS.Immediate | undefined;
+  #onEmpty: (() => void) | undefined;
+
+  constructor(options: SchedulerOptions) {
+    const { config, hostProcess, development, log } = options.environment;
+    this.#options = options;
+    this.#directory = new HostDirectory(config.directory, hostProcess);
+    this.#state = initialState({ ...config, development });
+    this.#workers = new WorkerSessions(this, log);
+  }
+
+  get directory(): HostDirectory {
+    return this.#directory;
+  }
+
+  get revision(): Revision | undefined {
+    return this.#revision;
+  }
+
+  /** Loads the functions, adopts what lives, and serves the workers. Rejects with what is wrong with the specs. */
+  async start(): Promise<void> {
+    this.#setRevision(await this.#options.loadRevision(false));
+    this.#directory.create();
+    this.#directory.sweep();
+    this.#epoch = this.#directory.nextEpoch();
+    await this.#adopt();
+    this.#watchForOrphans();
+    removeStale(this.#directory.agentSocket);
+    const token = this.#directory.token('worker');
+    this.#server = await listen(this.#directory.agentSocket, (given) =>
+      sameToken(given, token) ? { welcome: { epoch: this.#epoch }, handlers: (session) => this.#workers.add(session) } : undefined,
+    );
+    this.#turn();
+  }
+
+  /** In development: a file of the application was changed. */
+  async fileChanged(path: string): Promise<void> {
+    const { application, config, log } = this.#options.environment;
+    const functions = application.baseDir + sep + config.functionDirectory.replaceAll('/', sep) + sep;
+    if (!path.startsWith(functions)) this.#options.launcher.refresh();
+    filesChanged(this.#state);
+    try {
+      await this.refreshSpecs();
+    } catch (error) {
+      log.error(describe(error));
+    }
+  }
+
+  reloadLogs(): void {
+    for (const instance of this.#live.values()) instance.reloadLogs();
+  }
+
+  /** Drains all instances, ends those that do not finish in time, and cleans up. */
+  async close(): Promise<void> {
+    closing(this.#state);
+    this.#rescan?.cancel();
+    this.#turn();
+    if (this.#state.instances.size > 0) await new Promise<void>((resolve) => (this.#onEmpty = resolve));
+    this.#wake?.cancel();
+    await this.#options.launcher.close();
+    this.#workers.close();
+    this.#server?.close();
+    this.#directory.remove();
+  }
+
+  onReady(instance: LiveInstance): void {
+    becameReady(this.#state, instance.address.id, this.#now);
+    this.#pushInstances(instance.group);
+    this.#turn();
+  }
+
+  onLoad(instance: LiveInstance, load: InstanceLoad): void {
+    loadReported(this.#state, { id: instance.address.id, ...load }, this.#now);
+    // Busy hosts hear hundreds of these a second: one decision serves all that come in one turn.
+    this.#soon ??= setImmediate(() => {
+      this.#soon = undefined;
+      this.#turn();
+    });
+  }
+
+  onStale(instance: LiveInstance, file: string): void {
+    this.#options.environment.log.debug(`${instance.group}: ${file} has changed`);
+    retired(this.#state, instance.address.id, this.#now);
+    this.#pushInstances(instance.group);
+    void this.fileChanged(file);
+    this.#turn();
+  }
+
+  onEnded(instance: LiveInstance, end: { failure?: WireError; bySignal: boolean; served: number }): void {
+    const { id } = instance.address;
+    const phase = this.#state.instances.get(id)?.phase;
+    this.#live.delete(id);
+    this.#directory.removeInstance(id);
+    if (phase === 'launching' || phase === 'ready') this.#reportEnd(instance, end);
+    ended(this.#state, { id, ...end }, this.#now);
+    this.#pushInstances(instance.group);
+    this.#turn();
+    this.#checkEmpty();
+  }
+
+  onDemand(demand: Demand): void {
+    demandChanged(this.#state, demand, this.#now);
+    this.#turn();
+  }
+
+  onLost(lost: InstanceLost): void {
+    // That a session closed shows here, too; a stale instance says so itself.
+    if (lost.reason !== 'unresponsive') return;
+    markUnresponsive(this.#state, lost.id);
+    this.#turn();
+  }
+
+  onWorkers(): void {
+    this.#pushSpecs();
+  }
+
+  async refreshSpecs(): Promise<void> {
+    const before = this.#revision?.revision;
+    const next = await this.#options.loadRevision(true);
+    if (next.revision === before) return;
+    this.#setRevision(next);
+    this.#pushSpecs();
+    this.#turn();
+  }
+
+  async setMocks(mocks: readonly ServiceMock[]): Promise<void> {
+    this.#mocks = mocks;
+    for (const instance of this.#live.values()) instance.setMocks(mocks);
+  }
+
+  get #now(): number {
+    return this.#options.environment.clock.now();
+  }
+
+  #setRevision(revision: Revision): void {
+    this.#revision = revision;
+    setGroups(this.#state, revision);
+    // A group that is new to the state may be one that workers wait for already.
+    for (const demand of this.#workers.totals(revision.groups)) demandChanged(this.#state, demand, this.#now);
+  }
+
+  #checkEmpty(): void {
+    if (this.#state.instances.size === 0) this.#onEmpty?.();
+  }
+
+  #reportEnd(instance: LiveInstance, end: { failure?: WireError; bySignal: boolean }): void {
+    const how = end.failure?.message ?? (end.bySignal ? 'ended by a signal' : 'ended by itself');
+    this.#options.environment.log.error(`instance ${instance.address.id} of ${instance.group} (pid ${instance.pid}): ${how}`);
+    if (end.failure?.thrown?.stack !== undefined) this.#options.environment.log.error(end.failure.thrown.stack);
+  }
+
+  /** Decides and does, until nothing but waiting is left. */
+  #turn(): void {
+    for (let round = 0; round < MAX_ROUNDS; round += 1) {
+      const actions = decide(this.#state, this.#now);
+      const wake = actions.find((action) => action.type === 'wake');
+      const doings = actions.filter((action) => action.type !== 'wake');
+      if (doings.length === 0) return this.#wakeAt(wake?.at);
+      for (const action of doings) this.#do(action);
+    }
+    this.#wakeAt(this.#now);
+  }
+
+  #wakeAt(at: number | undefined): void {
+    this.#wake?.cancel();
+    if (at === undefined) return;
+    this.#wake = this.#options.environment.clock.after(Math.max(1, at - this.#now), () => this.#turn());
+  }
+
+  #do(action: Action): void {
+    switch (action.type) {
+      case 'launch':
+        return this.#launch(action.group);
+      case 'drain':
+        return this.#drain(action.instance);
+      case 'terminate':
+        return this.#terminate(action.instance, action.reason);
+      case 'refuse':
+        refused(this.#state, action.group);
+        return this.#workers.pushRefused({ group: action.group, error: action.error, forMs: action.forMs });
+      case 'wake':
+        return;
+    }
+  }
+
+  #launch(group: string): void {
+    this.#count += 1;
+    const id = `${this.#epoch}-${this.#count.toString(36)}`;
+    launched(this.#state, { id, group }, this.#now);
+    const boot = this.#bootOf(id, group);
+    const { launcher, environment } = this.#options;
+    launcher.launch(boot).then(
+      (sandbox) => {
+        const instance = LiveInstance.launched(sandbox, boot, environment.clock, this);
+        this.#live.set(id, instance);
+        // It may have been taken back while its process came to be.
+        if (this.#state.instances.get(id)?.phase !== 'launching') instance.kill();
+      },
+      (error: unknown) => {
+        const failure = error instanceof CartonError ? error : new CartonError('CARTON_INSTANCE_LAUNCH_FAILED', { got: describe(error), cause: error });
+        environment.log.error(failure);
+        ended(this.#state, { id, failure: toWire(failure) }, this.#now);
+        this.#turn();
+        this.#checkEmpty();
+      },
+    );
+  }
+
+  #bootOf(id: string, key: string): InstanceBoot {
+    const revision = this.#revision as Revision;
+    const group = revision.groups.find((candidate) => candidate.key === key);
+    if (group === undefined) throw new CartonError('CARTON_INSTANCE_LAUNCH_FAILED', { of: key, expected: 'a group of the revision' });
+    const specs = new Map(revision.functions.map((spec) => [spec.name, spec]));
+    const { agentGraceMs, drainTimeoutMs } = this.#options.environment.config;
+    return {
+      ...this.#addressOf(id),
+      revision: revision.revision,
+      group,
+      functions: group.functions.map((name) => specs.get(name) as FunctionSpec),
+      controlToken: this.#directory.token(`control:${id}`),
+      agentGraceMs,
+      drainTimeoutMs,
+      mocks: this.#mocks,
+    };
+  }
+
+  #addressOf(id: string): InstanceAddress {
+    return {
+      id,
+      socketPath: this.#directory.instanceSocket(id),
+      recordPath: this.#directory.recordPath(id),
+      callToken: this.#directory.token(`call:${id}`),
+    };
+  }
+
+  #drain(id: string): void {
+    drainStarted(this.#state, id, this.#now);
+    const instance = this.#live.get(id);
+    instance?.drain();
+    if (instance !== undefined) this.#pushInstances(instance.group);
+  }
+
+  #terminate(id: string, reason: TerminateReason): void {
+    const instance = this.#live.get(id);
+    if (reason !== 'closing' && reason !== 'revision') this.#options.environment.log.warn(`instance ${id} of ${instance?.group ?? '?'} is terminated: ${reason}`);
+    terminateStarted(this.#state, id, reason);
+    instance?.kill();
+    if (instance !== undefined) this.#pushInstances(instance.group);
+  }
+
+  #pushInstances(group: string): void {
+    this.#workers.pushInstances(this.#instancesOf(group));
+  }
+
+  #instancesOf(group: string): InstancesPush {
+    const ready = [...this.#state.instances.values()].filter(
+      (instance) => instance.group === group && instance.phase === 'ready' && instance.revision === this.#state.revision && !instance.unresponsive,
+    );
+    return { group, instances: ready.flatMap(({ id }) => this.#live.get(id)?.address ?? []).map(addressOnly) };
+  }
+
+  #pushSpecs(): void {
+    const revision = this.#revision as Revision;
+    const push: SpecsPush = {
+      epoch: this.#epoch,
+      revision: revision.revision,
+      functions: revision.functions,
+      groups: revision.groups,
+      workers: Math.max(1, this.#workers.count),
+      instances: revision.groups.map((group) => this.#instancesOf(group.key)).filter((entry) => entry.instances.length > 0),
+    };
+    this.#workers.pushSpecs(push);
+  }
+
+  async #adopt(): Promise<void> {
+    const { clock, log } = this.#options.environment;
+    const found = await adoptAll(this.#directory, new Set([...this.#live.keys(), ...this.#state.instances.keys()]), clock, this);
+    for (const { instance, ready } of found) {
+      this.#live.set(ready.id, instance);
+      adopted(this.#state, ready, this.#now);
+      this.#pushInstances(instance.group);
+    }
+    if (found.length > 0) log.info(`adopted ${found.length} instances of a former agent`);
+  }
+
+  /** What was launching when a former agent died becomes ready later, and is adopted then. */
+  #watchForOrphans(): void {
+    if (this.#epoch === 1) return;
+    const { clock, config, log } = this.#options.environment;
+    const until = this.#now + config.agentGraceMs;
+    this.#rescan = clock.every(ORPHAN_SCAN_MS, () => {
+      if (this.#now > until) this.#rescan?.cancel();
+      this.#adopt().then(() => this.#turn(), (error: unknown) => log.warn(describe(error)));
+    });
+  }
+}
+
+const ORPHAN_SCAN_MS = 500;
+
+/** Workers learn where an instance is and how to call it; what opens its control stays here. */
+function addressOnly({ id, socketPath, recordPath, callToken }: InstanceAddress): InstanceAddress {
+  return { id, socketPath, recordPath, callToken };
+}
+
+function removeStale(path: string): void {
+  try {
+    unlinkSync(path);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+  }
+}

@@ -1,0 +1,121 @@
+/**
+ * The agent's sessions with the app workers: pushes functions and instances to all of them, adds up their demand.
+ */
+import { CartonError, describe } from '../support/errors';
+import type { HostLog } from '../support/host_environment';
+import {
+  decodeControl, encodeControl, expectFields, METHOD,
+  type Demand, type GroupRefused, type InstanceLost, type InstancesPush, type ServiceMock, type SpecsPush,
+} from '../protocol/control';
+import type { IncomingCall } from '../rpc/incoming_call';
+import type { Session, SessionHandlers } from '../rpc/session';
+
+/** What workers ask of the scheduler. */
+export interface WorkerListener {
+  /** Demand of one group over all workers. */
+  onDemand(demand: Demand): void;
+  onLost(lost: InstanceLost): void;
+  /** The number of workers has changed: everyone's share has, too. */
+  onWorkers(): void;
+  refreshSpecs(): Promise<void>;
+  setMocks(mocks: readonly ServiceMock[]): Promise<void>;
+}
+
+export class WorkerSessions {
+  readonly #listener: WorkerListener;
+  readonly #log: HostLog;
+  /** Per worker: what waits and runs there, by group. */
+  readonly #demands = new Map<Session, Map<string, Demand>>();
+
+  constructor(listener: WorkerListener, log: HostLog) {
+    this.#listener = listener;
+    this.#log = log;
+  }
+
+  get count(): number {
+    return this.#demands.size;
+  }
+
+  /** Takes a worker's session; it hears of functions and instances by the push that follows `onWorkers`. */
+  add(session: Session): SessionHandlers {
+    this.#demands.set(session, new Map());
+    queueMicrotask(() => this.#listener.onWorkers());
+    return {
+      onEvent: (method, payload) => this.#onEvent(session, method, payload),
+      onCall: (call) => void this.#onCall(call),
+      onClosed: () => {
+        const groups = [...(this.#demands.get(session)?.keys() ?? [])];
+        this.#demands.delete(session);
+        for (const group of groups) this.#listener.onDemand(this.#total(group));
+        this.#listener.onWorkers();
+      },
+    };
+  }
+
+  pushSpecs(push: SpecsPush): void {
+    this.#broadcast(METHOD.specs, push);
+  }
+
+  pushInstances(push: InstancesPush): void {
+    this.#broadcast(METHOD.instances, push);
+  }
+
+  /** Demand of these groups over all workers. */
+  totals(groups: readonly { readonly key: string }[]): Demand[] {
+    return groups.map(({ key }) => this.#total(key));
+  }
+
+  /** After it nobody waits for the group any more, whatever a worker has reported before it hears of this. */
+  pushRefused(refused: GroupRefused): void {
+    for (const demands of this.#demands.values()) {
+      const demand = demands.get(refused.group);
+      if (demand !== undefined) demands.set(refused.group, { ...demand, waiting: 0 });
+    }
+    this.#broadcast(METHOD.refused, refused);
+  }
+
+  close(): void {
+    for (const session of this.#demands.keys()) session.close();
+  }
+
+  #broadcast(method: number, message: unknown): void {
+    const payload = encodeControl(message);
+    for (const session of this.#demands.keys()) session.event(method, payload);
+  }
+
+  #onEvent(session: Session, method: number, payload: Buffer): void {
+    const message = decodeControl(payload);
+    if (method === METHOD.demand) {
+      const demand = expectFields<Demand>(message, { group: 'string', waiting: 'number', inflight: 'number' });
+      this.#demands.get(session)?.set(demand.group, demand);
+      return this.#listener.onDemand(this.#total(demand.group));
+    }
+    if (method === METHOD.lost) return this.#listener.onLost(expectFields<InstanceLost>(message, { id: 'string', reason: 'string' }));
+    throw new CartonError('CARTON_RPC_BAD_FRAME', { expected: 'an event of a worker', got: `method ${method}` });
+  }
+
+  async #onCall(call: IncomingCall): Promise<void> {
+    try {
+      if (call.method === METHOD.refreshSpecs) await this.#listener.refreshSpecs();
+      else if (call.method === METHOD.setMocks) {
+        const { mocks } = expectFields<{ mocks: ServiceMock[] }>(decodeControl(call.payload), { mocks: 'object' });
+        await this.#listener.setMocks(mocks);
+      } else throw new CartonError('CARTON_RPC_BAD_FRAME', { expected: 'a call of a worker', got: `method ${call.method}` });
+    } catch (error) {
+      // What was asked for failed, not the asking: the worker goes on with what it knows.
+      this.#log.warn(describe(error));
+    }
+    call.reply(encodeControl({}));
+  }
+
+  #total(group: string): Demand {
+    let waiting = 0;
+    let inflight = 0;
+    for (const demands of this.#demands.values()) {
+      const demand = demands.get(group);
+      waiting += demand?.waiting ?? 0;
+      inflight += demand?.inflight ?? 0;
+    }
+    return { group, waiting, inflight };
+  }
+}

@@ -1,0 +1,60 @@
+/**
+ * The lifeline of everything on a host: who the host's process is, and whether it still lives. A pid alone would not
+ * do, because pids are used again; a process is named by pid and start time (field 22 of /proc/<pid>/stat, proc(5)).
+ */
+import { closeSync, openSync, readSync } from 'node:fs';
+import type { Clock, Timer } from './clock';
+import type { HostProcess } from './host_environment';
+
+/** Milliseconds between two looks: instances end within a second of their host. A look costs about 10 µs. */
+const LOOK_MS = 400;
+
+/** Names a living process. Where there is no /proc, the start time stays empty and the pid has to do. */
+export function hostProcessOf(pid: number): HostProcess {
+  return { pid, startTime: readStat(pid)?.startTime ?? '' };
+}
+
+export function isAlive(host: HostProcess): boolean {
+  if (host.startTime === '') return answersSignals(host.pid);
+  const stat = readStat(host.pid);
+  // A zombie has ended; it only waits for its parent.
+  return stat !== undefined && stat.startTime === host.startTime && stat.state !== 'Z' && stat.state !== 'X';
+}
+
+/** Calls `onGone` once, within half a second of the host's end. */
+export function watchHost(host: HostProcess, clock: Clock, onGone: () => void): Timer {
+  const timer = clock.every(LOOK_MS, () => {
+    if (isAlive(host)) return;
+    timer.cancel();
+    onGone();
+  });
+  return timer;
+}
+
+const buffer = Buffer.alloc(1024);
+
+function readStat(pid: number): { state: string; startTime: string } | undefined {
+  let text: string;
+  try {
+    const fd = openSync(`/proc/${pid}/stat`, 'r');
+    try {
+      text = buffer.toString('latin1', 0, readSync(fd, buffer, 0, buffer.length, 0));
+    } finally {
+      closeSync(fd);
+    }
+  } catch {
+    return undefined; // No such process, or no /proc.
+  }
+  // The second field is the command in parentheses and may hold spaces and parentheses itself.
+  const fields = text.slice(text.lastIndexOf(')') + 2).split(' ');
+  return { state: fields[0] ?? '', startTime: fields[19] ?? '' };
+}
+
+function answersSignals(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EPERM';
+  }
+}

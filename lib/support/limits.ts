@@ -1,0 +1,37 @@
+/**
+ * Named limits that are not configuration: what bounds buffers, frames and waits between processes. Each says its
+ * unit, why it is that number and what happens at it. What a user may change stands in the config instead.
+ */
+const KIB = 1024;
+const MIB = 1024 * KIB;
+
+export const LIMITS = Object.freeze({
+  /** Bytes of a frame's payload. A session that announces more is closed before anything is allocated. */
+  framePayloadBytes: 1 * MIB,
+  /** Bytes of a body or a result that travel inside one frame; above it they go as a stream with credit. */
+  inlineBodyBytes: 64 * KIB,
+  /** Bytes that a stream's sender may have under way; one window covers a local socket's buffer. */
+  streamWindowBytes: 256 * KIB,
+  /** Bytes of a single DATA frame, small enough that streams share a socket fairly. */
+  streamChunkBytes: 64 * KIB,
+  /** Bytes of a result that is a plain value. Above it the function must stream. */
+  resultBytes: 16 * MIB,
+  /** Bytes of the user, as JSON, that goes along with each invocation. */
+  userBytes: 16 * KIB,
+  /** Calls open at once on one session; 65 536 waiting calls are a fault, not a load. */
+  openCallsPerSession: 65_536,
+  /** Milliseconds for a peer on the same machine to finish the handshake. */
+  handshakeMs: 5_000,
+  /** Bytes of a control message (a table push of some thousand functions stays below). */
+  controlMessageBytes: 1 * MIB,
+  /** Bytes of a socket's path: sun_path has 108 with its terminator. */
+  socketPathBytes: 107,
+  /** Milliseconds that an instance may answer later than the deadline before it counts as unresponsive. */
+  deadlineGraceMs: 500,
+  /** Launches of one group that may fail by a signal in a row before its waiting requests are refused. */
+  launchRetries: 2,
+  /** Bytes that wait in user space for a socket before a session stops reading bodies into it. */
+  socketBacklogBytes: 1 * MIB,
+  /** Functions of one application. */
+  functions: 10_000,
+});
