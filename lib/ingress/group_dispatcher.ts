@@ -2,7 +2,7 @@
  * Brings the requests of one group to its instances: to the one with the least of this worker's requests on it, else
  * they wait, first come first served, while the scheduler is told how many do.
  */
-import type { Clock } from '../support/clock';
+import type { Clock, Timer } from '../support/clock';
 import { CartonError, fromWire, type WireError } from '../support/errors';
 import type { Demand, InstanceAddress, InstanceLost } from '../protocol/control';
 import type { GroupSpec } from '../spec/types';
@@ -12,6 +12,8 @@ import { WaitQueue } from './wait_queue';
 
 /** Milliseconds after which an instance that closed this worker's session is tried again, if it is still listed. */
 const RECONNECT_MS = 250;
+/** Milliseconds between two reports that instances have come to rest: a busy function does so often. */
+const IDLE_REPORT_MS = 200;
 /** What a caller is told to wait when a queue is full. */
 const QUEUE_RETRY_MS = 1000;
 
@@ -31,6 +33,7 @@ export class GroupDispatcher implements LinkListener {
   #spec: GroupSpec;
   #addresses = new Map<string, InstanceAddress>();
   #refusedUntil = 0;
+  #idleReport: Timer | undefined;
   #refusal: WireError | undefined;
 
   constructor(spec: GroupSpec, options: GroupOptions) {
@@ -115,6 +118,14 @@ export class GroupDispatcher implements LinkListener {
     this.#refusedUntil = this.clock.now() + forMs;
     for (const dispatch of this.#queue.clear()) dispatch.fail(fromWire(error));
     this.#options.demand(this.demand);
+  }
+
+  /** Without this the scheduler would count what ran last for ever, and reclaim nothing. */
+  onIdle(): void {
+    this.#idleReport ??= this.clock.after(IDLE_REPORT_MS, () => {
+      this.#idleReport = undefined;
+      this.#options.demand(this.demand);
+    });
   }
 
   onRoom(): void {

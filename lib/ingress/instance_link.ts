@@ -14,6 +14,8 @@ import type { Dispatch } from './dispatch';
 export interface LinkListener {
   /** It can take an invocation (again). */
   onRoom(link: InstanceLink): void;
+  /** Nothing of this worker runs on it any more. */
+  onIdle(): void;
   /** It takes none any more. */
   onLost(link: InstanceLink, reason: 'closed' | 'unresponsive' | 'stale' | 'draining'): void;
 }
@@ -78,6 +80,7 @@ export class InstanceLink {
   /** An invocation has ended, whatever way. */
   released(): void {
     this.inflight -= 1;
+    if (this.inflight === 0) this.#listener.onIdle();
     this.#full = false;
     if (this.hasRoom) this.#listener.onRoom(this);
   }

@@ -87,8 +87,8 @@ export const CONFIG_KEYS = {
   disabledPlugins: documented(list(pluginName, 'names of plugins', 256), {
     description: 'Plugins of the application that a function process does without, because they serve HTTP or run jobs. The list replaces the default one. The carton plugin itself is always off there.',
     unit: '',
-    default: ['development', 'logrotator', 'watcher', 'schedule', 'multipart', 'static', 'jsonp', 'onerror'],
-    effect: 'A plugin that an enabled one needs is enabled by Egg all the same.',
+    default: ['development', 'logrotator', 'watcher', 'schedule', 'multipart', 'static', 'jsonp', 'onerror', 'routerPlus', 'egg-mock'],
+    effect: 'A plugin that an enabled one needs stays on all the same.',
   }),
   functionDefaults: documented(exactObject(FUNCTION_LIMITS, 'an object of limits'), {
     description: 'Limits of functions whose spec does not give them.',
