@@ -66,15 +66,16 @@ export class Dispatch implements CallSink {
     this.#attempt += 1;
     this.#begun = false;
     this.#link = link;
-    const inline = Buffer.isBuffer(this.body);
-    this.#call = link.invoke(this, this.request, this.#extra, {
+    const inline = Buffer.isBuffer(this.body) ? this.body : undefined;
+    this.#call = link.invoke(this, {
+      request: this.request,
+      extra: this.#extra,
       functionIndex: this.functionIndex,
       attempt: this.#attempt,
       remainingMs: this.deadline - this.#group.clock.now(),
-      body: inline ? (this.body as Buffer) : undefined,
-      bodyFollows: !inline,
+      body: inline,
     });
-    if (!inline && this.#call.body !== undefined) (this.body as BodyFeed).pipe(this.#call.body);
+    if (inline === undefined && this.#call.body !== undefined) (this.body as BodyFeed).pipe(this.#call.body);
   }
 
   /** The caller has gone, or takes its call back: nobody hears of it any more. */
@@ -123,7 +124,7 @@ export class Dispatch implements CallSink {
 
   onData(chunk: Buffer): void {
     const call = this.#call as OutgoingCall;
-    if (!this.#done) this.#receiver.data(chunk, (bytes) => call.received.consumed(bytes));
+    if (!this.#done) this.#receiver.data(chunk, (bytes) => call.received?.consumed(bytes));
   }
 
   onEnd(error: WireError | undefined): void {

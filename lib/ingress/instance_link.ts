@@ -3,8 +3,7 @@
  */
 import { METHOD, type InstanceAddress } from '../protocol/control';
 import { NACK } from '../protocol/frame';
-import { writeInvoke, type InvokeOptions } from '../protocol/invocation';
-import type { OneapiRequest } from '../protocol/oneapi';
+import { writeInvoke, type Invoke } from '../protocol/invocation';
 import { BeginWitness, isAtOrBefore } from '../rpc/begin_record';
 import { connectSession } from '../rpc/handshake';
 import type { OutgoingCall, Session } from '../rpc/session';
@@ -69,10 +68,13 @@ export class InstanceLink {
     );
   }
 
-  invoke(dispatch: Dispatch, request: OneapiRequest, extra: Buffer | undefined, options: Omit<InvokeOptions, 'callId'>): OutgoingCall {
+  /** Sends an invocation; without `invoke.body` the body follows as a stream. Throws what `Session.open` throws. */
+  invoke(dispatch: Dispatch, invoke: Invoke): OutgoingCall {
     const session = this.#session as Session;
-    const call = session.call(dispatch, options.bodyFollows, (callId, writer) => writeInvoke(writer, request, extra, { ...options, callId }));
-    if (options.bodyFollows) this.#streamed.set(call.id, dispatch);
+    const call = session.open(dispatch, invoke.body === undefined);
+    writeInvoke(session.writer, call.id, invoke);
+    session.flushSoon();
+    if (invoke.body === undefined) this.#streamed.set(call.id, dispatch);
     this.inflight += 1;
     return call;
   }

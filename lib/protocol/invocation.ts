@@ -8,10 +8,12 @@
  */
 import { CartonError } from '../support/errors';
 import { METHOD } from './control';
-import { copiedBytes, FRAME, STREAM_FOLLOWS, type FrameWriter } from './frame';
+import { copiedBytes, FRAME, FrameWriter, HEADER_BYTES, STREAM_FOLLOWS } from './frame';
 import { STREAM_FORMATS, TRIGGER_TYPES, type ArgumentPlan, type OneapiRequest, type StreamFormat, type TriggerType } from './oneapi';
 
 const HEAD_BYTES = 62;
+/** Where the head says how long `extra` is. */
+const EXTRA_LENGTH_AT = 6;
 const SAMPLED = 1;
 
 /** What does not fit the head; each field is left out where it has nothing to say. */
@@ -21,15 +23,17 @@ interface Extra {
   readonly traceState?: string;
 }
 
-export interface InvokeOptions {
-  readonly callId: number;
+/** One attempt at an invocation. */
+export interface Invoke {
+  readonly request: OneapiRequest;
+  /** As `encodeExtra` made it. */
+  readonly extra: Buffer | undefined;
   readonly functionIndex: number;
   /** 1 for the first try. */
   readonly attempt: number;
   readonly remainingMs: number;
   /** The body, or undefined where it follows as a stream. */
   readonly body: Buffer | undefined;
-  readonly bodyFollows: boolean;
 }
 
 /** JSON of what goes into `extra`, or undefined for nothing. Made once for all attempts. */
@@ -44,30 +48,35 @@ export function encodeExtra(request: OneapiRequest): Buffer | undefined {
 }
 
 /** Writes the whole CALL frame of an invocation. */
-export function writeInvoke(writer: FrameWriter, request: OneapiRequest, extra: Buffer | undefined, options: InvokeOptions): void {
-  // `FrameWriter.bytes` lets a large part be the last one only, so a large `extra` is copied here.
-  const tail = joinTail(extra, options.body);
-  const reserve = HEAD_BYTES + (tail.extra?.length ?? 0) + (tail.body === undefined ? 0 : copiedBytes(tail.body));
-  writer.begin(FRAME.call, METHOD.invoke | (options.bodyFollows ? STREAM_FOLLOWS : 0), options.callId, reserve);
+export function writeInvoke(writer: FrameWriter, callId: number, invoke: Invoke): void {
+  const { request, extra, body } = invoke;
+  if (extra !== undefined && copiedBytes(extra) === 0) return writeLargeExtra(writer, callId, invoke);
+  const reserve = HEAD_BYTES + (extra?.length ?? 0) + (body === undefined ? 0 : copiedBytes(body));
+  writer.begin(FRAME.call, METHOD.invoke | (body === undefined ? STREAM_FOLLOWS : 0), callId, reserve);
   writer.u8(request.trace.sampled ? SAMPLED : 0);
   writer.u8(TRIGGER_TYPES.indexOf(request.trigger));
-  writer.u8(options.attempt);
+  writer.u8(invoke.attempt);
   writer.u8(STREAM_FORMATS.indexOf(request.streamFormat));
-  writer.u16(options.functionIndex);
+  writer.u16(invoke.functionIndex);
   writer.u32(extra?.length ?? 0);
-  writer.u32(Math.max(0, Math.ceil(options.remainingMs)));
+  writer.u32(Math.max(0, Math.ceil(invoke.remainingMs)));
   writer.bytes(request.id);
   writer.bytes(request.trace.traceId);
   writer.bytes(request.trace.spanId);
   writer.bytes(request.trace.parentId);
-  if (tail.extra !== undefined) writer.bytes(tail.extra);
-  if (tail.body !== undefined) writer.bytes(tail.body);
+  if (extra !== undefined) writer.bytes(extra);
+  if (body !== undefined) writer.bytes(body);
   writer.end();
 }
 
-function joinTail(extra: Buffer | undefined, body: Buffer | undefined): { extra: Buffer | undefined; body: Buffer | undefined } {
-  if (extra === undefined || copiedBytes(extra) > 0) return { extra, body };
-  return { extra: undefined, body: body === undefined ? extra : Buffer.concat([extra, body]) };
+/** `FrameWriter.bytes` lets a large part be a frame's last only: a large `extra` goes out as one with the body. */
+function writeLargeExtra(writer: FrameWriter, callId: number, invoke: Invoke): void {
+  const small = new FrameWriter();
+  const extra = invoke.extra as Buffer;
+  writeInvoke(small, callId, { ...invoke, extra: undefined, body: invoke.body && Buffer.alloc(0) });
+  const head = Buffer.concat(small.take()).subarray(HEADER_BYTES);
+  head.writeUInt32LE(extra.length, EXTRA_LENGTH_AT);
+  writer.frame(FRAME.call, METHOD.invoke | (invoke.body === undefined ? STREAM_FOLLOWS : 0), callId, Buffer.concat([head, extra, invoke.body ?? Buffer.alloc(0)]));
 }
 
 /** A received invocation; every field is decoded when it is read. */
@@ -78,7 +87,7 @@ export class InvokePayload {
   constructor(bytes: Buffer) {
     if (bytes.length < HEAD_BYTES) throw badInvoke(`a head of ${HEAD_BYTES} bytes`, `${bytes.length} bytes`);
     this.#bytes = bytes;
-    this.#extraBytes = bytes.readUInt32LE(6);
+    this.#extraBytes = bytes.readUInt32LE(EXTRA_LENGTH_AT);
     if (HEAD_BYTES + this.#extraBytes > bytes.length) throw badInvoke('extra within the frame', `${this.#extraBytes} bytes of it`);
   }
 

@@ -23,7 +23,7 @@ export interface CallSink {
   onFail(error: WireError): void;
   /** The peer refused before anything began; `reason` is one of `NACK`. */
   onNack(reason: number): void;
-  /** A part of the reply's stream; whoever is done with it says so through `call.received.consumed`. */
+  /** A part of the reply's stream; whoever is done with it says so through `call.received?.consumed`. */
   onData?(chunk: Buffer): void;
   onEnd?(error: WireError | undefined): void;
   /** The session closed before the call ended. */
@@ -39,12 +39,13 @@ export interface SessionHandlers {
 
 /** A call that this side made. */
 export class OutgoingCall {
-  streaming = false;
+  /** Its reply is a stream: what comes of it, and the credit for it. */
+  received: StreamReceiver | undefined;
+
   constructor(
     readonly id: number,
     readonly sink: CallSink,
     readonly body: StreamSender | undefined,
-    readonly received: StreamReceiver,
     readonly session: Session,
   ) {}
 
@@ -97,22 +98,19 @@ export class Session implements StreamChannel {
   }
 
   /**
-   * Makes a call whose frame `write` puts into `session.writer` under the given id. Most callers use `request`; the
-   * ingress writes its invocations directly, without a buffer in between.
+   * Opens a call. Whoever opens it writes its frame into `writer` with the call's id and then asks for `flushSoon`,
+   * in the same turn: the ingress does so without a buffer in between, all others use `request`.
    * Throws `CARTON_RPC_CLOSED` or `CARTON_RPC_TOO_MANY_CALLS`.
    */
-  call(sink: CallSink, bodyFollows: boolean, write: (id: number, writer: FrameWriter) => void): OutgoingCall {
+  open(sink: CallSink, bodyFollows: boolean): OutgoingCall {
     if (this.#closed) throw new CartonError('CARTON_RPC_CLOSED');
     if (this.#outgoing.size >= LIMITS.openCallsPerSession) {
       throw new CartonError('CARTON_RPC_TOO_MANY_CALLS', { expected: `at most ${LIMITS.openCallsPerSession}` });
     }
     const id = this.#nextId;
     this.#nextId = (id + 2) >>> 0 || 2;
-    const body = bodyFollows ? new StreamSender(this, id) : undefined;
-    const call = new OutgoingCall(id, sink, body, new StreamReceiver(this, id), this);
+    const call = new OutgoingCall(id, sink, bodyFollows ? new StreamSender(this, id) : undefined, this);
     this.#outgoing.set(id, call);
-    write(id, this.writer);
-    this.flushSoon();
     return call;
   }
 
@@ -125,7 +123,8 @@ export class Session implements StreamChannel {
         onNack: () => reject(new CartonError('CARTON_RUNTIME_BUSY')),
         onClosed: () => reject(new CartonError('CARTON_RPC_CLOSED')),
       };
-      this.call(sink, false, (id, writer) => writer.frame(FRAME.call, method, id, payload));
+      const { id } = this.open(sink, false);
+      this.send(FRAME.call, method, id, payload);
     });
   }
 
@@ -265,7 +264,7 @@ export class Session implements StreamChannel {
     if (flag === STREAM_FOLLOWS) {
       const call = this.#outgoing.get(id);
       if (call === undefined) return;
-      call.streaming = true;
+      call.received = new StreamReceiver(this, id);
       call.sink.onReply(payload, true);
       return;
     }
@@ -283,7 +282,7 @@ export class Session implements StreamChannel {
   #onData(id: number, payload: Buffer): void {
     const call = this.#outgoing.get(id);
     if (call !== undefined) {
-      if (!call.streaming) throw new CartonError('CARTON_RPC_BAD_FRAME', { expected: 'a reply before its stream', got: 'data' });
+      if (call.received === undefined) throw new CartonError('CARTON_RPC_BAD_FRAME', { expected: 'a reply before its stream', got: 'data' });
       call.received.accept(payload.length);
       call.sink.onData?.(payload);
       return;
@@ -293,7 +292,7 @@ export class Session implements StreamChannel {
 
   #onEnd(id: number, error: WireError | undefined): void {
     const call = this.#outgoing.get(id);
-    if (call?.streaming === true) {
+    if (call?.received !== undefined) {
       this.#finish(id);
       call.sink.onEnd?.(error);
       return;
