@@ -4,6 +4,7 @@
 import { eggEnvironment, isSingle, type EggProcess } from './lib/entry/egg_host';
 import { createScheduler } from './lib/entry/agent_host';
 import type { Scheduler } from './lib/scheduler/scheduler';
+import type { Timer } from './lib/support/clock';
 import type { HostEnvironment } from './lib/support/host_environment';
 
 interface Agent extends EggProcess {
@@ -16,10 +17,14 @@ interface DevelopmentConfig {
   ignoreDirs?: string[];
 }
 
+/** Milliseconds for which no file changes before a change is looked at: saving one makes several events. */
+const QUIET_MS = 50;
+
 export default class CartonAgent {
   readonly #agent: Agent;
   #environment: HostEnvironment | undefined;
   #scheduler: Scheduler | undefined;
+  #quiet: Timer | undefined;
 
   constructor(agent: Agent) {
     this.#agent = agent;
@@ -29,7 +34,8 @@ export default class CartonAgent {
     const carton = this.#agent.config.carton as { functionDirectory?: string; specFile?: string };
     const development = this.#agent.config['development'] as DevelopmentConfig | undefined;
     // Functions are reloaded by themselves: the workers have nothing of them.
-    development?.ignoreDirs?.push(carton.functionDirectory ?? 'app/function', carton.specFile ?? 'config/function');
+    const specFile = carton.specFile ?? 'config/function';
+    development?.ignoreDirs?.push(carton.functionDirectory ?? 'app/function', `${specFile}.ts`, `${specFile}.js`);
   }
 
   async didLoad(): Promise<void> {
@@ -38,17 +44,30 @@ export default class CartonAgent {
     this.#scheduler = createScheduler(this.#environment, { inline });
     this.#agent.messenger.on('log-reload', () => this.#scheduler?.reloadLogs());
     await this.#scheduler.start();
-    if (this.#environment.development) this.#watch(this.#scheduler);
+    if (this.#environment.development) this.#watch(this.#scheduler, this.#environment);
+  }
+
+  async serverDidReady(): Promise<void> {
+    if (this.#environment?.development === true) this.#scheduler?.hostReady();
   }
 
   async beforeClose(): Promise<void> {
+    this.#quiet?.cancel();
     await this.#scheduler?.close();
   }
 
-  #watch(scheduler: Scheduler): void {
+  /** Instances notice changes by themselves; to hear of them early only saves time. */
+  #watch(scheduler: Scheduler, { clock }: HostEnvironment): void {
     const { baseDir } = this.#agent;
-    this.#agent.watcher?.watch([`${baseDir}/app`, `${baseDir}/config`], (info) => {
-      if (info.isDirectory !== true) void scheduler.fileChanged(info.path);
+    const changed = new Set<string>();
+    this.#agent.watcher?.watch([`${baseDir}/app`, `${baseDir}/config`], ({ path, isDirectory }) => {
+      if (isDirectory === true) return;
+      changed.add(path);
+      this.#quiet?.cancel();
+      this.#quiet = clock.after(QUIET_MS, () => {
+        for (const file of changed) void scheduler.fileChanged(file);
+        changed.clear();
+      });
     });
   }
 }

@@ -22,6 +22,8 @@ interface Application extends EggProcess {
 export default class CartonApplication {
   readonly #app: Application;
   #host: WorkerHost | undefined;
+  #server: Server | undefined;
+  #unregister: (() => void) | undefined;
 
   constructor(app: Application) {
     this.#app = app;
@@ -38,16 +40,22 @@ export default class CartonApplication {
     });
     this.#host = host;
     app.carton = host;
-    if (isSingle(app)) registerInlineApplication(app.baseDir, wrapEgg(app));
+    // Its reload sends a worker two signals, and the second would end what the first lets finish.
+    if (environment.development && !isSingle(app)) process.on('SIGTERM', () => undefined);
+    if (isSingle(app)) this.#unregister = registerInlineApplication(app.baseDir, wrapEgg(app));
     if (!environment.config.ingress.enable) return void (await host.start());
     // The server takes function requests first; where nobody tells of a server, the first middleware does.
-    app.once('server', (server) => attachToServer(server, host.ingress));
+    app.once('server', (server) => attachToServer(this.#server = server, host.ingress));
     app.middleware.unshift(koaMiddleware(host.ingress));
     await host.start();
     reportShadowed(host.functions, app.router, environment);
   }
 
   async beforeClose(): Promise<void> {
+    // A request on a connection kept alive would meet a worker that is gone.
+    this.#server?.closeIdleConnections();
     await this.#host?.close();
+    this.#server?.closeIdleConnections();
+    this.#unregister?.();
   }
 }

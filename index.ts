@@ -46,9 +46,13 @@ declare module 'egg' {
     carton: WorkerHost;
     /** Calls a function as a OneAPI request would, without HTTP. Rejects with an error from the table. */
     invokeFunction(name: string, args?: readonly unknown[], options?: InvokeOptions): Promise<unknown>;
-    /** For tests: a service's method answers with data in every instance, until `restoreFunctionServices`. */
-    mockFunctionService(service: string, method: string, result: unknown): Promise<void>;
-    restoreFunctionServices(): Promise<void>;
+    /**
+     * For tests: a service's method answers with `result` (JSON), or throws it if it is an error, in every instance,
+     * until `restoreFunctionServices` or `mm.restore()`. Functions that are called later wait until it is in place.
+     * Throws `CARTON_RUNTIME_UNKNOWN_SERVICE`.
+     */
+    mockFunctionService(service: string, method: string, result: unknown): void;
+    restoreFunctionServices(): void;
   }
 
   interface EggAppConfig {

@@ -6,7 +6,8 @@
  * function to stock as the mean of `ratio_get` and `ratio_post`; plain fields (`stock_egg_cpu_us`, `function_cpu_us`,
  * `bare_cpu_us`) are the mean of GET and POST, too. Aims: `c8.ratio` at most 0.8, `c32.ratio` at most 0.6.
  */
-import { Child } from './support/child';
+import { join } from 'node:path';
+import { Child } from '../scripts/support/child';
 import type { LoadOrder, LoadResult } from './support/load_client';
 import { progress } from './support/progress';
 import { median, round } from './support/statistics';
@@ -26,7 +27,7 @@ type Samples = Map<string, LoadResult[]>;
 const keyOf = (subject: SubjectName, connections: number, method: Method): string => `${subject} ${connections} ${method}`;
 
 export async function run(): Promise<Record<string, unknown>> {
-  const client = new Child('load_client');
+  const client = new Child(join(__dirname, 'support/load_client.js'));
   const subjects: Subject[] = [];
   try {
     for (const start of [startStock, startFunction, startBare]) subjects.push(await start());

@@ -11,8 +11,9 @@ interface GreetingForm {
 }
 
 function answer(response: ServerResponse, value: object): void {
-  const body = Buffer.from(JSON.stringify(value));
-  response.writeHead(200, { 'content-type': 'application/json; charset=utf-8', 'content-length': body.length });
+  // A string leaves in one write with the head; a Buffer would cost a microsecond more.
+  const body = JSON.stringify(value);
+  response.writeHead(200, { 'content-type': 'application/json; charset=utf-8', 'content-length': Buffer.byteLength(body) });
   response.end(body);
 }
 

@@ -4,7 +4,7 @@
  * that its work is in nobody's figures, and it writes HTTP by hand because a full client would be the slowest part.
  */
 import { connect, type Socket } from 'node:net';
-import { cpuMicros } from './proc';
+import { cpuMicros } from './cpu';
 
 /** What to send, and for how long. */
 export interface LoadOrder {

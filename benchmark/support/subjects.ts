@@ -5,9 +5,9 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { Child } from './child';
-import { freePort } from './free_port';
-import { processTree } from './proc';
+import { Child } from '../../scripts/support/child';
+import { freePort } from '../../scripts/support/free_port';
+import { treeOf } from '../../scripts/support/processes';
 
 export type Method = 'get' | 'post';
 export type SubjectName = 'stock' | 'function' | 'bare';
@@ -23,6 +23,7 @@ export interface Subject {
 }
 
 const APPLICATION = join(__dirname, '../../fixtures/bench-app');
+const EGG_MASTER = join(__dirname, '../../scripts/support/egg_master.js');
 const FORM = { name: 'Ada', items: ['tea', 'cup', 'pot'] };
 
 /** The answer of every subject to every request. */
@@ -38,7 +39,7 @@ function post(path: string, body: unknown): string {
 }
 
 export async function startBare(): Promise<Subject> {
-  const child = new Child('bare_server');
+  const child = new Child(join(__dirname, 'bare_server.js'));
   const { port } = (await child.message()) as { port: number };
   return {
     name: 'bare',
@@ -61,14 +62,14 @@ export function startFunction(): Promise<Subject> {
 async function startEgg(name: SubjectName, requests: Subject['requests']): Promise<Subject> {
   const directory = mkdtempSync(join(tmpdir(), `carton-bench-${name}-`));
   const port = await freePort();
-  const child = new Child('egg_master', {
+  const child = new Child(EGG_MASTER, {
     args: [APPLICATION, String(port), '1'],
     env: {
       NODE_ENV: 'production',
       EGG_SERVER_ENV: 'prod',
       EGG_SERVER_SCOPE: name === 'function' ? 'carton' : '',
       EGG_HOME: directory,
-      BENCH_RUN_DIR: join(directory, 'run'),
+      EGG_APP_CONFIG: JSON.stringify({ rundir: join(directory, 'run') }),
     },
   });
   await child.message();
@@ -76,5 +77,5 @@ async function startEgg(name: SubjectName, requests: Subject['requests']): Promi
     await child.end();
     rmSync(directory, { recursive: true, force: true });
   };
-  return { name, port, requests, pids: () => processTree(child.pid), close };
+  return { name, port, requests, pids: () => treeOf(child.pid), close };
 }

@@ -8,7 +8,7 @@ import { CartonError } from '../support/errors';
 import type { ProcessBoot } from '../protocol/control';
 import { InlineLauncher } from '../sandbox/inline';
 import type { Launcher } from '../sandbox/launcher';
-import { SpawnLauncher } from '../sandbox/spawn';
+import { SpawnLauncher, withoutInspectorFlags } from '../sandbox/spawn';
 import { Scheduler } from '../scheduler/scheduler';
 import { serveInstance } from '../runtime/serve';
 import { loadRevision } from '../spec/load';
@@ -39,7 +39,7 @@ function processBoot(environment: HostEnvironment): ProcessBoot {
 function spawnLauncher(environment: HostEnvironment): Launcher {
   return new SpawnLauncher({
     entry: join(__dirname, 'function_process.js'),
-    execArgv: [...process.execArgv.filter((flag) => !flag.startsWith('--inspect')), ...environment.config.execArgv],
+    execArgv: [...withoutInspectorFlags(process.execArgv), ...environment.config.execArgv],
     process: processBoot(environment),
     spares: environment.development ? DEVELOPMENT_SPARES : 0,
     log: environment.log,
@@ -52,7 +52,6 @@ function inlineLauncher(environment: HostEnvironment): Launcher {
       channel,
       process: processBoot(environment),
       application: inlineApplication(environment.application.baseDir),
-      startedAt: Date.now(),
       clock: environment.clock,
       onEnd: end,
     }),
@@ -73,6 +72,7 @@ async function revisionOf(environment: HostEnvironment, fresh: boolean): Promise
     specFile: config.specFile,
     defaults: config.functionDefaults,
     hasUserResolver: config.resolveUser !== null,
+    oneapiPath: config.ingress.oneapiPath,
     maxInstances: config.maxInstances,
     fresh,
   });

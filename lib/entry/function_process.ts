@@ -8,14 +8,17 @@ import { CartonError } from '../support/errors';
 import { watchHost } from '../support/host_process';
 import type { ProcessBoot } from '../protocol/control';
 import type { BootedApplication } from '../runtime/application';
-import { prefixOutput } from '../runtime/output_prefix';
+import { Freshness } from '../runtime/freshness';
+import { OutputPrefix } from '../runtime/output_prefix';
 import { serveInstance } from '../runtime/serve';
 import { CHANNEL_FD } from '../sandbox/channel';
 import { bootEgg } from './application/egg';
 import { bootModule } from './application/module';
 
-const startedAt = Date.now();
 const boot = readBoot(process.argv[2]);
+// Before anything of the application is loaded.
+const freshness = boot.development ? new Freshness(boot.application.baseDir).record() : undefined;
+const output = boot.development ? new OutputPrefix('function process', [process.stdout, process.stderr]) : undefined;
 
 watchHost(boot.hostProcess, systemClock, () => process.exit(0));
 // Ctrl-C in a terminal is the host's to handle.
@@ -25,12 +28,13 @@ const instance = serveInstance({
   channel: new Socket({ fd: CHANNEL_FD, readable: true, writable: true }),
   process: boot,
   application: bootApplication(),
-  startedAt,
   clock: systemClock,
+  freshness,
+  output,
   onEnd: (code) => process.exit(code),
   onBoot: ({ id, group }) => {
     process.title = `egg-carton ${group.key} ${id}`;
-    if (boot.development) prefixOutput(group.functions.length === 1 ? group.key : `${group.key} (${group.functions.join(', ')})`);
+    if (output !== undefined) output.name = group.key;
   },
 });
 process.on('SIGTERM', () => instance.drain());

@@ -1,6 +1,6 @@
 /**
  * Where the inline launcher finds the application that is booted in this process. Egg boots the agent before the
- * application, so whoever asks first waits.
+ * application, so whoever asks first waits; and tests boot an application again and again.
  */
 import type { BootedApplication } from '../runtime/application';
 
@@ -16,10 +16,18 @@ export function inlineApplication(baseDir: string): Promise<BootedApplication> {
   return slotOf(baseDir).application;
 }
 
-/** A later registration for the same directory replaces an earlier one: tests boot an application again and again. */
-export function registerInlineApplication(baseDir: string, application: BootedApplication): void {
+/**
+ * A later registration for the same directory replaces an earlier one. The result takes this one back, so that nobody
+ * is handed an application that was closed.
+ */
+export function registerInlineApplication(baseDir: string, application: BootedApplication): () => void {
+  // Those that wait already get it, and so does whoever asks from now on.
   slotOf(baseDir).register(application);
-  slots.set(baseDir, { application: Promise.resolve(application), register: () => undefined });
+  const slot: Slot = { application: Promise.resolve(application), register: () => undefined };
+  slots.set(baseDir, slot);
+  return () => {
+    if (slots.get(baseDir) === slot) slots.delete(baseDir);
+  };
 }
 
 function slotOf(baseDir: string): Slot {

@@ -2,15 +2,16 @@
  * An app worker's part of a host: puts dispatcher and ingress together, and offers functions to the application.
  */
 import type { HostEnvironment } from '../support/host_environment';
-import { CartonError } from '../support/errors';
+import { CartonError, describe } from '../support/errors';
 import { delay } from '../support/clock';
 import { HostDirectory } from '../support/host_directory';
-import type { ServiceMock } from '../protocol/control';
+import type { MocksChange, ServiceMock } from '../protocol/control';
 import { Dispatcher } from '../ingress/dispatcher';
 import { Ingress, type AccessRecord } from '../ingress/ingress';
 import { invokeFunction, type InvokeOptions } from '../ingress/invoke';
 import type { CookieReader } from '../ingress/user';
 import type { FunctionCounts } from '../observe/metrics';
+import { Recorder } from '../observe/recorder';
 import type { FunctionSpec } from '../spec/types';
 
 export interface WorkerHostOptions {
@@ -29,15 +30,18 @@ export class WorkerHost {
   readonly ingress: Ingress;
   readonly #dispatcher: Dispatcher;
   readonly #environment: HostEnvironment;
-  #mocks: ServiceMock[] = [];
+  readonly #recorder = new Recorder();
+  #hasMocks = false;
 
   constructor(options: WorkerHostOptions) {
     const { environment } = options;
     this.#environment = environment;
-    this.#dispatcher = new Dispatcher(environment, new HostDirectory(environment.config.directory, environment.hostProcess));
+    const { application, config, hostProcess } = environment;
+    this.#dispatcher = new Dispatcher(environment, new HostDirectory(config.directory, hostProcess, application.baseDir));
     this.ingress = new Ingress({
       environment,
       dispatcher: this.#dispatcher,
+      recorder: this.#recorder,
       user: {
         resolve: environment.config.resolveUser,
         cookies: options.cookies,
@@ -66,26 +70,38 @@ export class WorkerHost {
 
   /** What this worker has served so far, by function. */
   get metrics(): Record<string, FunctionCounts> {
-    return this.ingress.metrics;
+    return this.#recorder.metrics;
   }
 
   /** Calls a function as a OneAPI request would, without HTTP. Rejects with an error from the table. */
   invoke(name: string, args: readonly unknown[] = [], options: InvokeOptions = {}): Promise<unknown> {
-    return invokeFunction(this.#dispatcher, this.#environment.clock, { name, args, options });
+    return invokeFunction({ dispatcher: this.#dispatcher, clock: this.#environment.clock, recorder: this.#recorder }, { name, args, options });
   }
 
-  /** For tests: a service's method answers with `mock.result`, or throws `mock.error`, in every instance. */
-  async mockService(mock: ServiceMock): Promise<void> {
+  /**
+   * For tests: a service's method answers with `mock.result`, or throws `mock.error`, in every instance. Invocations
+   * that come after it wait until that is so.
+   */
+  mockService(mock: ServiceMock): void {
     if (this.#environment.config.launcher !== 'inline' && process.env['NODE_ENV'] === 'production') {
       throw new CartonError('CARTON_CONFIG_INVALID', { of: 'mockService', expected: 'a test', got: 'NODE_ENV=production' });
     }
-    this.#mocks = [...this.#mocks.filter((other) => other.service !== mock.service || other.method !== mock.method), mock];
-    await this.#dispatcher.setMocks(this.#mocks);
+    this.#hasMocks = true;
+    this.#setMocks({ mocks: [mock], keep: true });
   }
 
-  async restoreServices(): Promise<void> {
-    this.#mocks = [];
-    await this.#dispatcher.setMocks([]);
+  restoreServices(): void {
+    this.#hasMocks = false;
+    this.#setMocks({ mocks: [], keep: false });
+  }
+
+  /** Whether mocks were set in this worker since the last restore. */
+  get hasMocks(): boolean {
+    return this.#hasMocks;
+  }
+
+  #setMocks(change: MocksChange): void {
+    this.#dispatcher.setMocks(change).catch((error: unknown) => this.#environment.log.error(`mocks of services: ${describe(error)}`));
   }
 
   /** Takes nothing new and lets what is open finish, within `carton.drainTimeoutMs`. */

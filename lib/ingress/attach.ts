@@ -16,10 +16,15 @@ const seen = new WeakSet<IncomingMessage>();
 export function attachToServer(server: Pick<Server, 'listeners' | 'removeListener' | 'on'>, ingress: Ingress): void {
   const listeners = server.listeners('request') as RequestListener[];
   for (const listener of listeners) server.removeListener('request', listener);
-  server.on('request', (request: IncomingMessage, response: ServerResponse) => {
-    seen.add(request);
+  const offer = (request: IncomingMessage, response: ServerResponse): void => {
     if (ingress.take(request, response)) return;
     for (const listener of listeners) listener.call(server, request, response);
+  };
+  server.on('request', (request: IncomingMessage, response: ServerResponse) => {
+    seen.add(request);
+    const settling = ingress.settle();
+    if (settling === undefined) offer(request, response);
+    else void settling.then(() => offer(request, response));
   });
 }
 
@@ -33,7 +38,9 @@ interface KoaContext {
 /** Must be the first middleware: it has to see the request before anything reads its body. */
 export function koaMiddleware(ingress: Ingress): (context: KoaContext, next: () => Promise<unknown>) => Promise<unknown> {
   return async (context, next) => {
-    if (seen.has(context.req) || !ingress.take(context.req, context.res)) return next();
+    if (seen.has(context.req)) return next();
+    await ingress.settle();
+    if (!ingress.take(context.req, context.res)) return next();
     context.respond = false;
     return undefined;
   };

@@ -4,6 +4,7 @@
  * invocation: a refusal before that can be sent to another instance from the start.
  */
 import type { Readable } from 'node:stream';
+import { Chunks } from '../support/chunks';
 import { CartonError, toWire } from '../support/errors';
 import { LIMITS } from '../support/limits';
 import type { StreamSender } from '../rpc/stream';
@@ -13,12 +14,12 @@ export class BodyFeed {
   readonly #limitBytes: number;
   /** Called once when the body passes its limit. */
   onTooLarge: (() => void) | undefined;
-  #kept: Buffer[] | undefined = [];
-  #keptBytes = 0;
+  #kept: Chunks | undefined = new Chunks();
   #totalBytes: number;
   #ended = false;
   #failed: CartonError | undefined;
   #sender: StreamSender | undefined;
+  readonly #data = (chunk: Buffer): void => this.#onData(chunk);
 
   /** @param head what was read of the body already */
   constructor(source: Readable, head: readonly Buffer[], limitBytes: number) {
@@ -26,7 +27,7 @@ export class BodyFeed {
     this.#limitBytes = limitBytes;
     this.#totalBytes = 0;
     for (const chunk of head) this.#keep(chunk);
-    source.on('data', (chunk: Buffer) => this.#onData(chunk));
+    source.on('data', this.#data);
     source.once('end', () => this.#onEnd());
     source.pause();
   }
@@ -44,16 +45,23 @@ export class BodyFeed {
       if (!sender.isClosed) this.#kept = undefined;
       this.#source.resume();
     };
-    for (const chunk of this.#kept ?? []) sender.write(chunk);
+    for (const chunk of this.#kept?.list() ?? []) sender.write(chunk);
     if (this.#failed !== undefined) sender.end(toWire(this.#failed));
     else if (this.#ended) sender.end();
-    else if (this.#keptBytes < LIMITS.streamWindowBytes) this.#source.resume();
+    else if ((this.#kept?.bytes ?? 0) < LIMITS.streamWindowBytes) this.#source.resume();
   }
 
   /** The caller broke off: the function must not see a short body as a whole one. */
   abort(error: CartonError): void {
     this.#failed = error;
     this.#sender?.end(toWire(error));
+  }
+
+  /** Nobody wants the body any more: what is left of it is read and dropped, so that its connection can go on. */
+  release(): void {
+    this.#kept = undefined;
+    this.#source.removeListener('data', this.#data);
+    this.#source.resume();
   }
 
   #onData(chunk: Buffer): void {
@@ -70,9 +78,8 @@ export class BodyFeed {
     }
     if (this.#kept === undefined) return;
     this.#kept.push(chunk);
-    this.#keptBytes += chunk.length;
     // More than a window cannot have been sent without credit, but may have been read: it waits unread instead.
-    if (this.#keptBytes >= LIMITS.streamWindowBytes) this.#source.pause();
+    if (this.#kept.bytes >= LIMITS.streamWindowBytes) this.#source.pause();
   }
 
   #onEnd(): void {

@@ -5,7 +5,7 @@
 import type { Timer } from '../support/clock';
 import { CartonError, fromWire, type WireError } from '../support/errors';
 import { LIMITS } from '../support/limits';
-import { encodeExtra } from '../protocol/invocation';
+import { encodeExtra } from '../protocol/extra';
 import type { OneapiRequest } from '../protocol/oneapi';
 import type { CallSink, OutgoingCall } from '../rpc/session';
 import type { FunctionSpec } from '../spec/types';
@@ -27,9 +27,8 @@ export interface Receiver {
 
 export class Dispatch implements CallSink {
   readonly #extra: Buffer | undefined;
-  readonly #group: GroupDispatcher;
   readonly #receiver: Receiver;
-  readonly #timer: Timer;
+  #group: GroupDispatcher;
   #grace: Timer | undefined;
   #link: InstanceLink | undefined;
   #call: OutgoingCall | undefined;
@@ -37,13 +36,14 @@ export class Dispatch implements CallSink {
   #begun = false;
   #streaming = false;
   #done = false;
+  /** Bytes of the stream that the receiver has not taken yet. */
+  #heldBytes = 0;
   /** Whether it waited for an instance: a cold start, or a full one. */
   waited = false;
 
   constructor(
     readonly request: OneapiRequest,
     readonly spec: FunctionSpec,
-    readonly functionIndex: number,
     /** The body, or the feed that streams it. */
     readonly body: Buffer | BodyFeed,
     /** Clock time by which the answer must have been given. */
@@ -54,15 +54,22 @@ export class Dispatch implements CallSink {
     this.#extra = encodeExtra(request);
     this.#group = group;
     this.#receiver = receiver;
-    this.#timer = group.clock.after(Math.max(0, deadline - group.clock.now()), () => this.#onDeadline());
   }
 
   get isDone(): boolean {
     return this.#done;
   }
 
-  /** Sends the invocation to an instance. Throws what `Session.call` throws. */
-  place(link: InstanceLink): void {
+  /** Its function belongs to another group since the specs changed. */
+  moveTo(group: GroupDispatcher): void {
+    this.#group = group;
+  }
+
+  /**
+   * Sends the invocation to an instance, in which its function has this index: instances of different revisions may
+   * number their functions differently. Throws what `Session.open` throws.
+   */
+  place(link: InstanceLink, functionIndex: number): void {
     this.#attempt += 1;
     this.#begun = false;
     this.#link = link;
@@ -70,7 +77,7 @@ export class Dispatch implements CallSink {
     this.#call = link.invoke(this, {
       request: this.request,
       extra: this.#extra,
-      functionIndex: this.functionIndex,
+      functionIndex,
       attempt: this.#attempt,
       remainingMs: this.deadline - this.#group.clock.now(),
       body: inline,
@@ -124,7 +131,12 @@ export class Dispatch implements CallSink {
 
   onData(chunk: Buffer): void {
     const call = this.#call as OutgoingCall;
-    if (!this.#done) this.#receiver.data(chunk, (bytes) => call.received?.consumed(bytes));
+    if (this.#done) return;
+    this.#heldBytes += chunk.length;
+    this.#receiver.data(chunk, (bytes) => {
+      this.#heldBytes -= bytes;
+      call.received?.consumed(bytes);
+    });
   }
 
   onEnd(error: WireError | undefined): void {
@@ -146,7 +158,9 @@ export class Dispatch implements CallSink {
     this.fail(new CartonError('CARTON_INSTANCE_CRASHED', { of: `function "${this.spec.name}"` }));
   }
 
-  #onDeadline(): void {
+  /** The deadline has passed; whoever made the dispatch keeps the time. */
+  expire(): void {
+    if (this.#done) return;
     if (this.#link === undefined) {
       this.#group.forget(this);
       return this.fail(this.#group.deadlineError(this));
@@ -154,10 +168,12 @@ export class Dispatch implements CallSink {
     // A healthy instance answers at the deadline by itself. One that does not is blocked.
     this.#grace = this.#group.clock.after(LIMITS.deadlineGraceMs, () => {
       const link = this.#link;
+      // Its last word may wait behind what the receiver does not take: then it is the reader who is late.
+      const code = this.#heldBytes > 0 ? 'CARTON_RUNTIME_TIMEOUT' : 'CARTON_INSTANCE_UNRESPONSIVE';
       this.#call?.cancel();
       this.#released();
-      link?.unresponsive();
-      this.fail(new CartonError('CARTON_INSTANCE_UNRESPONSIVE', { of: `function "${this.spec.name}"`, expected: `an answer within ${this.spec.timeoutMs} ms` }));
+      if (code === 'CARTON_INSTANCE_UNRESPONSIVE') link?.unresponsive();
+      this.fail(new CartonError(code, { of: `function "${this.spec.name}"`, expected: `an answer within ${this.spec.timeoutMs} ms` }));
     });
   }
 
@@ -169,7 +185,6 @@ export class Dispatch implements CallSink {
 
   #finish(): void {
     this.#done = true;
-    this.#timer.cancel();
     this.#grace?.cancel();
   }
 }

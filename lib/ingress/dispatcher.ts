@@ -4,12 +4,12 @@
  */
 import type { Clock } from '../support/clock';
 import { CartonError } from '../support/errors';
-import type { HostEnvironment } from '../support/host_environment';
+import type { HostEnvironment, RateLimit } from '../support/host_environment';
 import type { HostDirectory } from '../support/host_directory';
 import { didYouMean } from '../support/nearest';
-import { METHOD, type Demand, type GroupRefused, type InstancesPush, type SpecsPush } from '../protocol/control';
+import { METHOD, type Demand, type GroupRefused, type InstancesPush, type MocksChange, type SpecsPush } from '../protocol/control';
 import type { OneapiRequest } from '../protocol/oneapi';
-import type { FunctionSpec } from '../spec/types';
+import type { FunctionSpec, GroupSpec } from '../spec/types';
 import type { BodyFeed } from './body_feed';
 import { Dispatch, type Receiver } from './dispatch';
 import { GroupDispatcher } from './group_dispatcher';
@@ -20,7 +20,6 @@ import { SchedulerLink, type SchedulerListener } from './scheduler_link';
 interface Address {
   readonly spec: FunctionSpec;
   readonly group: GroupDispatcher;
-  readonly index: number;
   readonly bucket: TokenBucket | undefined;
   /** This worker's share of the host's queue: at least one. */
   readonly queueLimit: number;
@@ -33,6 +32,10 @@ export class Dispatcher implements SchedulerListener {
   readonly #addresses = new Map<string, Address>();
   #onIdle: (() => void) | undefined;
   #onSpecs: ((functions: readonly FunctionSpec[]) => void) | undefined;
+  /** Resolves once what a test mocked is in place; requests wait for it. */
+  #held: Promise<void> | undefined;
+  #workers = 1;
+  #draining = false;
   #closing = false;
   revision = '';
 
@@ -55,7 +58,7 @@ export class Dispatcher implements SchedulerListener {
   find(name: string): FunctionSpec {
     const address = this.#addresses.get(name);
     if (address !== undefined) return address.spec;
-    throw new CartonError('CARTON_INGRESS_UNKNOWN_FUNCTION', { got: JSON.stringify(name), hint: didYouMean(name, [...this.#addresses.keys()]) });
+    throw this.#unknown(name);
   }
 
   /** Takes one request's worth of the rate limit, before its body is read. Throws what refuses it. */
@@ -74,11 +77,18 @@ export class Dispatcher implements SchedulerListener {
     });
   }
 
-  /** @param deadline clock time by which the answer must have been given */
+  /**
+   * Whoever calls it also keeps the time: `expire` of the result is to be called at the deadline.
+   * Throws `CARTON_INGRESS_UNKNOWN_FUNCTION` where the specs have changed since the function was found.
+   * @param deadline clock time by which the answer must have been given
+   */
   dispatch(request: OneapiRequest, body: Buffer | BodyFeed, deadline: number, receiver: Receiver): Dispatch {
-    const { spec, group, index, queueLimit } = this.#addresses.get(request.function) as Address;
-    const dispatch = new Dispatch(request, spec, index, body, deadline, group, receiver);
-    group.submit(dispatch, queueLimit);
+    const address = this.#addresses.get(request.function);
+    if (address === undefined) throw this.#unknown(request.function);
+    const { spec, group, queueLimit } = address;
+    const dispatch = new Dispatch(request, spec, body, deadline, group, receiver);
+    if (this.#held === undefined) group.submit(dispatch, queueLimit);
+    else this.#submitHeld(this.#held, dispatch, address);
     return dispatch;
   }
 
@@ -87,13 +97,29 @@ export class Dispatcher implements SchedulerListener {
     await this.#scheduler.request(METHOD.refreshSpecs, {});
   }
 
-  async setMocks(mocks: unknown): Promise<void> {
-    await this.#scheduler.request(METHOD.setMocks, { mocks });
+  /** For tests: requests from now on wait until all instances have the mocks. Rejects with what an instance says. */
+  setMocks(change: MocksChange): Promise<void> {
+    const before = this.#held ?? Promise.resolve();
+    const done = before.then(() => this.#scheduler.request(METHOD.setMocks, change)).then(() => undefined);
+    // What goes wrong is told to the caller; requests are served all the same.
+    const held = done.catch(() => undefined).then(() => {
+      if (this.#held === held) this.#held = undefined;
+    });
+    this.#held = held;
+    return done;
   }
 
-  /** Takes nothing new, waits for what is open, at most `limitMs`. */
+  /** This worker is ending: what still comes is served, and its connection then closed. */
+  get isDraining(): boolean {
+    return this.#draining;
+  }
+
+  /**
+   * Waits for what is open, at most `limitMs`. Requests that come meanwhile on connections kept alive are served, too:
+   * their callers could not know, and are sent elsewhere with the answer.
+   */
   async drain(limitMs: number, open: () => number): Promise<void> {
-    this.#closing = true;
+    this.#draining = true;
     const until = this.#clock.now() + limitMs;
     while (open() > 0 && this.#clock.now() < until) {
       await new Promise<void>((resolve) => {
@@ -116,19 +142,13 @@ export class Dispatcher implements SchedulerListener {
 
   onSpecs(push: SpecsPush): void {
     this.revision = push.revision;
-    this.#updateGroups(push);
-    const groups = new Map(push.groups.map((group) => [group.key, group]));
-    this.#addresses.clear();
-    for (const spec of push.functions) {
-      const group = this.#groups.get(spec.group) as GroupDispatcher;
-      this.#addresses.set(spec.name, {
-        spec,
-        group,
-        index: groups.get(spec.group)?.functions.indexOf(spec.name) ?? 0,
-        bucket: spec.rateLimit === null ? undefined : new TokenBucket(spec.rateLimit, push.workers, this.#clock),
-        queueLimit: Math.max(1, Math.ceil(spec.queueLimit / push.workers)),
-      });
-    }
+    const gone = this.#updateGroups(push);
+    this.#updateAddresses(push);
+    for (const group of [...gone, ...this.#groups.values()]) group.handOver();
+    // Last, because instances take what waits.
+    const live = new Map(push.instances.map((entry) => [entry.group, entry.instances]));
+    for (const group of gone) group.setInstances([]);
+    for (const [key, group] of this.#groups) group.setInstances(live.get(key) ?? []);
     this.#onSpecs?.(push.functions);
   }
 
@@ -144,21 +164,66 @@ export class Dispatcher implements SchedulerListener {
     return [...this.#groups.values()].map((group) => group.demand).filter((demand) => demand.waiting + demand.inflight > 0);
   }
 
-  #updateGroups(push: SpecsPush): void {
-    const live = new Map(push.instances.map((entry) => [entry.group, entry.instances]));
+  /** Returns the groups that are no more: they own no function, and nothing is sent to their instances. */
+  #updateGroups(push: SpecsPush): GroupDispatcher[] {
+    const gone = new Map(this.#groups);
     for (const spec of push.groups) {
-      let group = this.#groups.get(spec.key);
-      if (group === undefined) {
-        group = new GroupDispatcher(spec, {
-          clock: this.#clock,
-          demand: (demand) => this.#scheduler.demand(demand),
-          lost: (lost) => this.#scheduler.lost(lost),
-          hasScheduler: () => this.#scheduler.isConnected,
-        });
-        this.#groups.set(spec.key, group);
-      }
+      const group = this.#groups.get(spec.key) ?? this.#makeGroup(spec);
       group.setSpec(spec);
-      group.setInstances(live.get(spec.key) ?? []);
+      this.#groups.set(spec.key, group);
+      gone.delete(spec.key);
     }
+    for (const [key, group] of gone) {
+      group.disown();
+      this.#groups.delete(key);
+    }
+    return [...gone.values()];
+  }
+
+  #makeGroup(spec: GroupSpec): GroupDispatcher {
+    return new GroupDispatcher(spec, {
+      clock: this.#clock,
+      demand: (demand) => this.#scheduler.demand(demand),
+      lost: (lost) => this.#scheduler.lost(lost),
+      hasScheduler: () => this.#scheduler.isConnected,
+      moved: (dispatch) => this.#moved(dispatch),
+    });
+  }
+
+  #updateAddresses(push: SpecsPush): void {
+    const before = new Map(this.#addresses);
+    this.#addresses.clear();
+    for (const spec of push.functions) {
+      const old = push.workers === this.#workers ? before.get(spec.name) : undefined;
+      this.#addresses.set(spec.name, {
+        spec,
+        group: this.#groups.get(spec.group) as GroupDispatcher,
+        bucket: spec.rateLimit === null ? undefined : this.#bucketOf(spec.rateLimit, push.workers, old),
+        queueLimit: Math.max(1, Math.ceil(spec.queueLimit / push.workers)),
+      });
+    }
+    this.#workers = push.workers;
+  }
+
+  /** A bucket whose limit is the same goes on as full as it is: specs are pushed again whenever the agent comes back. */
+  #bucketOf(limit: RateLimit, workers: number, old: Address | undefined): TokenBucket {
+    const same = old?.spec.rateLimit?.perSecond === limit.perSecond && old.spec.rateLimit.burst === limit.burst;
+    return same && old.bucket !== undefined ? old.bucket : new TokenBucket(limit, workers, this.#clock);
+  }
+
+  #moved(dispatch: Dispatch): void {
+    const address = this.#addresses.get(dispatch.request.function);
+    if (address === undefined) dispatch.fail(this.#unknown(dispatch.request.function));
+    else address.group.takeOver(dispatch);
+  }
+
+  #submitHeld(held: Promise<void>, dispatch: Dispatch, { group, queueLimit }: Address): void {
+    void held.then(() => {
+      if (!dispatch.isDone) group.submit(dispatch, queueLimit);
+    });
+  }
+
+  #unknown(name: string): CartonError {
+    return new CartonError('CARTON_INGRESS_UNKNOWN_FUNCTION', { got: JSON.stringify(name), hint: didYouMean(name, [...this.#addresses.keys()]) });
   }
 }

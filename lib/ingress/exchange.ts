@@ -2,19 +2,23 @@
  * One HTTP request for a function, from its head to its answer: who may call, how much, the body, the dispatch.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { CartonError } from '../support/errors';
+import { Chunks } from '../support/chunks';
+import type { Clock, Timer } from '../support/clock';
+import { CartonError, type ErrorCode } from '../support/errors';
+import type { IngressConfig } from '../support/host_environment';
 import { LIMITS } from '../support/limits';
-import type { OneapiRequest } from '../protocol/oneapi';
+import type { InvocationRecord } from '../observe/channels';
+import type { Recordable } from '../observe/recorder';
+import type { OneapiRequest, StreamFormat, TraceContext } from '../protocol/oneapi';
 import { randomId, traceOf } from '../observe/trace';
 import type { Match, RequestHead } from '../trigger/trigger';
-import { Answer } from './answer';
+import { Answer, type AnswerOwner } from './answer';
 import { BodyFeed } from './body_feed';
 import type { Dispatch } from './dispatch';
 import type { Dispatcher } from './dispatcher';
+import { checkMediaType, hasBody } from './media_type';
 import { checkOrigin } from './origin';
 import { resolveUser, type UserOptions } from './user';
-import type { IngressConfig } from '../support/host_environment';
-import type { Clock } from '../support/clock';
 
 /** What every exchange of an ingress shares. */
 export interface ExchangeHost {
@@ -22,22 +26,25 @@ export interface ExchangeHost {
   readonly clock: Clock;
   readonly dispatcher: Dispatcher;
   readonly user: UserOptions;
-  /** The answer has begun. `error`: what it says. */
-  readonly answered: (exchange: Exchange, error: CartonError | undefined) => void;
   /** The answer is complete, or the caller has gone. */
-  readonly closed: () => void;
+  readonly closed: (exchange: Exchange) => void;
 }
 
-const JSON_MEDIA = /^application\/(?:[\w.+-]+\+)?json\s*(?:;\s*charset="?utf-?8"?\s*)?$/i;
+const NOTHING = Buffer.alloc(0);
 
-export class Exchange {
-  readonly startedAt: number;
-  readonly id = randomId(16);
+export class Exchange implements AnswerOwner, Recordable {
   readonly answer: Answer;
   readonly #host: ExchangeHost;
+  readonly #startedAt: number;
+  readonly #id = randomId(16);
+  readonly #format: StreamFormat;
+  #timer: Timer | undefined;
+  #trace: TraceContext | undefined;
   #dispatch: Dispatch | undefined;
   #feed: BodyFeed | undefined;
-  #ended = false;
+  /** Clock time of the answer's first byte. */
+  #answeredAt: number | undefined;
+  #error: CartonError | undefined;
 
   constructor(
     host: ExchangeHost,
@@ -48,94 +55,120 @@ export class Exchange {
     headers: readonly string[],
   ) {
     this.#host = host;
-    this.startedAt = host.clock.now();
-    const format = head.headers.accept?.includes('text/event-stream') === true ? 'sse' : 'ndjson';
-    this.answer = new Answer(response, format, headers, undefined, (error) => this.#onAnswered(error));
+    this.#startedAt = host.clock.now();
+    this.#format = head.headers.accept?.includes('text/event-stream') === true ? 'sse' : 'ndjson';
+    this.answer = new Answer(response, this.#format, headers, this);
     response.once('close', () => this.#onClosed());
+  }
+
+  get invocation(): string {
+    return this.#id.toString('hex');
+  }
+
+  get function(): string {
+    return this.match.spec.name;
+  }
+
+  get latencyMs(): number {
+    return (this.#answeredAt ?? this.#host.clock.now()) - this.#startedAt;
   }
 
   get waited(): boolean {
     return this.#dispatch?.waited ?? false;
   }
 
+  get errorCode(): ErrorCode | undefined {
+    return this.#error?.code;
+  }
+
+  get record(): InvocationRecord {
+    return {
+      invocation: this.invocation,
+      function: this.function,
+      trigger: this.match.trigger,
+      traceId: this.#trace?.traceId.toString('hex'),
+      status: this.response.headersSent ? this.response.statusCode : (this.#error?.status ?? 0),
+      errorCode: this.errorCode,
+      latencyMs: this.latencyMs,
+      durationMs: this.#host.clock.now() - this.#startedAt,
+      waited: this.waited,
+    };
+  }
+
   /** Runs the exchange; whatever goes wrong becomes its answer. */
   run(): void {
+    const { spec } = this.match;
     try {
       this.#check();
-      if (this.match.spec.auth === 'none') return this.#takeBody(undefined);
+      this.#timer = this.#host.clock.after(spec.timeoutMs, () => this.#onDeadline());
+      if (spec.auth === 'none') return this.#takeBody(undefined);
     } catch (error) {
-      return this.fail(error);
+      return this.#fail(error);
     }
     const address = this.request.socket.remoteAddress ?? '';
-    resolveUser(this.#host.user, this.match.spec, this.head.headers, address).then(
+    resolveUser(this.#host.user, spec, this.head.headers, address).then(
       (user) => this.#takeBody(user),
-      (error: unknown) => this.fail(error),
+      (error: unknown) => this.#fail(error),
     );
   }
 
-  fail(error: unknown): void {
-    if (this.#ended) return;
-    // Anything but the table's errors is a mistake of ours, and is to be seen as one.
-    if (!(error instanceof CartonError)) throw error;
-    this.answer.fail(error, this.#headersOf(error));
+  answered(error: CartonError | undefined): void {
+    this.#answeredAt ??= this.#host.clock.now();
+    this.#error = error;
   }
 
-  #headersOf(error: CartonError): string[] {
-    if (error.code === 'CARTON_INGRESS_METHOD_NOT_ALLOWED') return ['allow', this.match.methods.join(', ')];
+  get #isOver(): boolean {
+    return this.#answeredAt !== undefined;
+  }
+
+  get #of(): string {
+    return `function "${this.match.spec.name}"`;
+  }
+
+  #fail(error: unknown): void {
+    if (this.#isOver) return;
+    // Anything but the table's errors is a mistake of ours, and is to be seen as one.
+    if (!(error instanceof CartonError)) throw error;
     // What is left of the body would have to be read to keep the connection.
-    if (error.code === 'CARTON_INGRESS_BODY_TOO_LARGE') return ['connection', 'close'];
-    return [];
+    if (error.code === 'CARTON_INGRESS_BODY_TOO_LARGE') return this.answer.failAndClose(error, this.request, this.#host.clock);
+    this.answer.fail(error, error.code === 'CARTON_INGRESS_METHOD_NOT_ALLOWED' ? ['allow', this.match.methods.join(', ')] : []);
   }
 
   #check(): void {
-    const { spec, methods } = this.match;
-    const method = this.head.method === 'HEAD' ? 'GET' : this.head.method;
-    if (!methods.includes(method)) {
-      throw new CartonError('CARTON_INGRESS_METHOD_NOT_ALLOWED', { of: `function "${spec.name}"`, expected: methods.join(' or '), got: this.head.method });
+    const { spec, methods, body } = this.match;
+    if (!methods.includes(this.head.method)) {
+      throw new CartonError('CARTON_INGRESS_METHOD_NOT_ALLOWED', { of: this.#of, expected: methods.join(' or '), got: this.head.method });
     }
     checkOrigin(this.#host.config, this.head.method, this.head.headers);
-    if (this.match.needsBody) this.#checkBody();
+    if (body === 'array' || (body === 'optional' && hasBody(this.head.headers))) {
+      checkMediaType(this.head.headers);
+      if (Number(this.head.headers['content-length'] ?? 0) > spec.bodyLimitBytes) throw this.#tooLarge();
+    }
     this.#host.dispatcher.admit(spec);
   }
 
-  #checkBody(): void {
-    const { spec } = this.match;
-    const type = this.head.headers['content-type'];
-    if (type === undefined || !JSON_MEDIA.test(type)) {
-      throw new CartonError('CARTON_INGRESS_UNSUPPORTED_MEDIA_TYPE', { expected: 'application/json in UTF-8', got: type ?? 'no content type' });
-    }
-    const encoding = this.head.headers['content-encoding'];
-    if (encoding !== undefined && encoding !== 'identity') {
-      throw new CartonError('CARTON_INGRESS_UNSUPPORTED_MEDIA_TYPE', { expected: 'a body without content encoding', got: encoding });
-    }
-    if (Number(this.head.headers['content-length'] ?? 0) > spec.bodyLimitBytes) throw this.#tooLarge();
-  }
-
   #tooLarge(): CartonError {
-    const { spec } = this.match;
-    return new CartonError('CARTON_INGRESS_BODY_TOO_LARGE', { of: `function "${spec.name}"`, expected: `at most ${spec.bodyLimitBytes} bytes` });
+    return new CartonError('CARTON_INGRESS_BODY_TOO_LARGE', { of: this.#of, expected: `at most ${this.match.spec.bodyLimitBytes} bytes` });
   }
 
   /** Reads a small body whole; a larger one is streamed on as soon as that is clear. */
   #takeBody(user: unknown): void {
-    if (this.#ended) return;
-    if (!this.match.needsBody) return this.#send(user, Buffer.alloc(0));
-    const chunks: Buffer[] = [];
-    let bytes = 0;
+    if (this.#isOver) return;
+    if (this.match.body === 'none') return this.#send(user, NOTHING);
+    const chunks = new Chunks();
     const onData = (chunk: Buffer): void => {
       chunks.push(chunk);
-      bytes += chunk.length;
-      if (bytes > this.match.spec.bodyLimitBytes) {
+      if (chunks.bytes > this.match.spec.bodyLimitBytes) {
         stop();
-        return this.fail(this.#tooLarge());
+        return this.#fail(this.#tooLarge());
       }
-      if (bytes <= LIMITS.inlineBodyBytes) return;
+      if (chunks.bytes <= LIMITS.inlineBodyBytes) return;
       stop();
-      this.#stream(user, chunks);
+      this.#stream(user, chunks.list());
     };
     const onEnd = (): void => {
       stop();
-      this.#send(user, chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks, bytes));
+      this.#send(user, chunks.concat());
     };
     const stop = (): void => {
       this.request.removeListener('data', onData);
@@ -149,42 +182,43 @@ export class Exchange {
     this.#feed = new BodyFeed(this.request, head, this.match.spec.bodyLimitBytes);
     this.#feed.onTooLarge = () => {
       this.#dispatch?.cancel();
-      this.fail(this.#tooLarge());
+      this.#feed?.release();
+      this.#fail(this.#tooLarge());
     };
     this.#send(user, this.#feed);
   }
 
   #send(user: unknown, body: Buffer | BodyFeed): void {
-    if (this.#ended) return;
-    const { spec } = this.match;
+    if (this.#isOver) return;
+    const { spec, trigger } = this.match;
+    const { headers } = this.head;
     try {
-      const request: OneapiRequest = {
-        function: spec.name,
-        trigger: this.match.trigger,
-        args: this.match.args(this.head),
-        id: this.id,
-        trace: traceOf(this.head.headers.traceparent as string | undefined, this.head.headers.tracestate as string | undefined),
-        user,
-        streamFormat: this.head.headers.accept?.includes('text/event-stream') === true ? 'sse' : 'ndjson',
-      };
-      this.#dispatch = this.#host.dispatcher.dispatch(request, body, this.startedAt + spec.timeoutMs, this.answer);
+      this.#trace = traceOf(headers.traceparent as string | undefined, headers.tracestate as string | undefined);
+      const args = this.match.args(this.head);
+      const request: OneapiRequest = { function: spec.name, trigger, args, id: this.#id, trace: this.#trace, user, streamFormat: this.#format };
+      this.#dispatch = this.#host.dispatcher.dispatch(request, body, this.#startedAt + spec.timeoutMs, this.answer);
     } catch (error) {
-      this.fail(error);
+      this.#fail(error);
     }
   }
 
-  #onAnswered(error: CartonError | undefined): void {
-    if (this.#ended) return;
-    this.#ended = true;
-    this.#host.answered(this, error);
+  #onDeadline(): void {
+    if (this.#dispatch !== undefined) return this.#dispatch.expire();
+    const expected = `user and body within ${this.match.spec.timeoutMs} ms`;
+    this.#fail(new CartonError('CARTON_RUNTIME_TIMEOUT', { of: this.#of, expected, got: 'a caller or a resolver that takes longer' }));
   }
 
   /** The connection is gone, or the answer is complete. */
   #onClosed(): void {
-    this.#host.closed();
-    if (this.response.writableFinished) return;
-    this.#feed?.abort(new CartonError('CARTON_INGRESS_BODY_ABORTED', { of: `function "${this.match.spec.name}"` }));
-    this.#dispatch?.cancel();
-    this.#onAnswered(new CartonError('CARTON_INGRESS_CALLER_GONE', { of: `function "${this.match.spec.name}"` }));
+    this.#timer?.cancel();
+    if (!this.response.writableFinished && this.#error === undefined) {
+      this.#feed?.abort(new CartonError('CARTON_INGRESS_BODY_ABORTED', { of: this.#of }));
+      this.#dispatch?.cancel();
+      this.#error = new CartonError('CARTON_INGRESS_CALLER_GONE', { of: this.#of });
+    }
+    this.#feed?.release();
+    // Nothing is answered any more, whatever is still on its way.
+    this.#answeredAt ??= this.#host.clock.now();
+    this.#host.closed(this);
   }
 }

@@ -23,6 +23,8 @@ export interface GroupOptions {
   readonly lost: (lost: InstanceLost) => void;
   /** Whether the scheduler hears of the demand. */
   readonly hasScheduler: () => boolean;
+  /** Takes over a request whose function is not this group's any more. */
+  readonly moved: (dispatch: Dispatch) => void;
 }
 
 export class GroupDispatcher implements LinkListener {
@@ -50,6 +52,26 @@ export class GroupDispatcher implements LinkListener {
 
   setSpec(spec: GroupSpec): void {
     this.#spec = spec;
+  }
+
+  /** The specs have no such group any more. */
+  disown(): void {
+    this.#spec = { ...this.#spec, functions: [] };
+  }
+
+  /** After a change of the specs: hands over what waits here for a function that is not the group's any more. */
+  handOver(): void {
+    if (this.#queue.size === 0) return;
+    const waiting = this.#queue.clear();
+    for (const dispatch of waiting) if (this.#owns(dispatch)) this.#queue.push(dispatch);
+    for (const dispatch of waiting) if (!this.#owns(dispatch)) this.#options.moved(dispatch);
+    this.#options.demand(this.demand);
+  }
+
+  /** Lets a request wait here that waited elsewhere before; it counts towards no limit a second time. */
+  takeOver(dispatch: Dispatch): void {
+    dispatch.moveTo(this);
+    this.tryAgain(dispatch);
   }
 
   /** The error with which the scheduler wants requests refused now, or undefined. */
@@ -81,6 +103,7 @@ export class GroupDispatcher implements LinkListener {
   /** A placed request came back before it began. */
   tryAgain(dispatch: Dispatch): void {
     if (dispatch.isDone) return;
+    if (!this.#owns(dispatch)) return this.#options.moved(dispatch);
     dispatch.waited = true;
     this.#queue.unshift(dispatch);
     this.#pump();
@@ -103,10 +126,13 @@ export class GroupDispatcher implements LinkListener {
   setInstances(addresses: readonly InstanceAddress[]): void {
     this.#addresses = new Map(addresses.map((address) => [address.id, address]));
     for (const [id, link] of this.#links) {
+      if (this.#addresses.has(id)) continue;
       // Sessions of instances that are no longer listed stay open for what runs on them; the instance closes them.
-      if (!this.#addresses.has(id) && link.inflight === 0) this.#links.delete(id);
+      link.retire();
+      if (link.inflight === 0) this.#links.delete(id);
     }
-    for (const address of addresses) if (!this.#links.has(address.id)) this.#addLink(address);
+    // One that is listed again, as after a change of agents, gets a new session; the old one ends with what runs on it.
+    for (const address of addresses) if (this.#links.get(address.id)?.isRetired ?? true) this.#addLink(address);
     if (addresses.length > 0) this.#refusal = undefined;
     this.#pump();
     if (this.#queue.size > 0) this.#seekRoom();
@@ -139,7 +165,12 @@ export class GroupDispatcher implements LinkListener {
   }
 
   close(): void {
+    for (const dispatch of this.#queue.clear()) dispatch.fail(new CartonError('CARTON_INGRESS_CLOSING', { of: `function "${dispatch.spec.name}"`, retryAfterMs: QUEUE_RETRY_MS }));
     for (const link of this.#links.values()) link.close();
+  }
+
+  #owns(dispatch: Dispatch): boolean {
+    return this.#spec.functions.includes(dispatch.request.function);
   }
 
   #relink(old: InstanceLink): void {
@@ -175,7 +206,7 @@ export class GroupDispatcher implements LinkListener {
 
   #place(dispatch: Dispatch, link: InstanceLink): void {
     try {
-      dispatch.place(link);
+      dispatch.place(link, this.#spec.functions.indexOf(dispatch.request.function));
     } catch (error) {
       // The session has just closed or is at its limit of calls: nothing was sent.
       dispatch.fail(error instanceof CartonError ? error : new CartonError('CARTON_RPC_CLOSED', { cause: error }));

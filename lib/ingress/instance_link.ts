@@ -30,6 +30,7 @@ export class InstanceLink {
   /** By call id: only invocations whose body came as a stream are told of here. */
   readonly #streamed = new Map<number, Dispatch>();
   inflight = 0;
+  isRetired = false;
 
   constructor(address: InstanceAddress, concurrency: number, listener: LinkListener) {
     this.address = address;
@@ -39,7 +40,8 @@ export class InstanceLink {
 
   /** Whether an invocation may be sent now. */
   get hasRoom(): boolean {
-    return this.#state === 'open' && !this.#full && this.inflight < this.#concurrency;
+    // A session that is just closing tells its calls first: what they give back must not come here again.
+    return this.#state === 'open' && !this.#full && this.inflight < this.#concurrency && this.#session?.isClosed === false;
   }
 
   get isLost(): boolean {
@@ -101,6 +103,12 @@ export class InstanceLink {
   hasBegun(callId: number): boolean {
     // Without a witness the answer must be yes: what began is never tried again.
     return this.#witness === undefined || isAtOrBefore(callId, this.#witness.read());
+  }
+
+  /** It is listed no more: what runs on it may end, nothing new is sent. */
+  retire(): void {
+    this.#state = 'lost';
+    this.isRetired = true;
   }
 
   close(): void {

@@ -6,10 +6,12 @@ import type { Clock, Timer } from '../support/clock';
 import { describe } from '../support/errors';
 import type { HostLog } from '../support/host_environment';
 import { HostDirectory } from '../support/host_directory';
+import { LIMITS } from '../support/limits';
 import {
   decodeControl, encodeControl, expectFields, METHOD,
   type Demand, type GroupRefused, type InstanceLost, type InstancesPush, type SpecsPush,
 } from '../protocol/control';
+import { readWireError } from '../protocol/wire_error';
 import { connectSession } from '../rpc/handshake';
 import type { Session } from '../rpc/session';
 
@@ -57,7 +59,7 @@ export class SchedulerLink {
       this.#session = session;
       this.#retryMs = FIRST_RETRY_MS;
       for (const demand of this.#listener.allDemand()) this.#send(METHOD.demand, demand);
-      return { onEvent: (method, payload) => this.#onEvent(method, payload), onClosed: () => this.#lost(session) };
+      return { limitBytes: LIMITS.controlMessageBytes, onEvent: (method, payload) => this.#onEvent(method, payload), onClosed: () => this.#lost(session) };
     });
     opened.then((session) => { if (this.#closed) session.close(); }, () => this.#again());
   }
@@ -96,11 +98,11 @@ export class SchedulerLink {
     const message = decodeControl(payload);
     switch (method) {
       case METHOD.specs:
-        return this.#listener.onSpecs(expectFields<SpecsPush>(message, { functions: 'object', groups: 'object', instances: 'object', workers: 'number' }));
+        return this.#listener.onSpecs(expectFields<SpecsPush>(message, { functions: 'array', groups: 'array', instances: 'array', workers: 'count' }));
       case METHOD.instances:
-        return this.#listener.onInstances(expectFields<InstancesPush>(message, { group: 'string', instances: 'object' }));
+        return this.#listener.onInstances(expectFields<InstancesPush>(message, { group: 'string', instances: 'array' }));
       case METHOD.refused:
-        return this.#listener.onRefused(expectFields<GroupRefused>(message, { group: 'string', error: 'object', forMs: 'number' }));
+        return this.#listener.onRefused({ ...expectFields<GroupRefused>(message, { group: 'string', forMs: 'number' }), error: readWireError(message['error']) });
       default:
         this.#log.debug(`the agent sent a message that this version does not know: ${method}`);
     }

@@ -28,9 +28,10 @@ export async function resolveUser(options: UserOptions, spec: FunctionSpec, head
   let user: unknown;
   try {
     user = await options.resolve({ headers: withoutCarton(headers), cookies, peer: { address } }, options.application);
-    assertJson(user);
+    assertUser(user);
   } catch (cause) {
     options.logError(cause);
+    if (cause instanceof CartonError) throw cause;
     throw new CartonError('CARTON_INGRESS_USER_RESOLVER_FAILED', { of: `function "${spec.name}"`, got: describe(cause), cause });
   }
   if (user !== null && user !== undefined) return user;
@@ -38,11 +39,26 @@ export async function resolveUser(options: UserOptions, spec: FunctionSpec, head
   return undefined;
 }
 
-function assertJson(user: unknown): void {
-  const text = JSON.stringify(user) as string | undefined;
-  if (text !== undefined && text.length > LIMITS.userBytes) {
-    throw new CartonError('CARTON_INGRESS_USER_RESOLVER_FAILED', { expected: `a user of at most ${LIMITS.userBytes} characters of JSON`, got: `${text.length}` });
+/** Throws for what a function would not get as it is: no JSON, or too much of it. */
+export function assertUser(user: unknown): void {
+  if (user === undefined || user === null) return;
+  const text = jsonOf(user);
+  // A function, a symbol or NaN would pass for a signed-in user here and be nobody in the function.
+  if (text === undefined || text === 'null') throw notAUser('a user that is JSON', `a ${typeof user} that is not`);
+  const bytes = Buffer.byteLength(text);
+  if (bytes > LIMITS.userBytes) throw notAUser(`a user of at most ${LIMITS.userBytes} bytes of JSON`, `${bytes}`);
+}
+
+function jsonOf(user: unknown): string | undefined {
+  try {
+    return JSON.stringify(user) as string | undefined;
+  } catch (cause) {
+    throw notAUser('a user that is JSON', describe(cause));
   }
+}
+
+function notAUser(expected: string, got: string): CartonError {
+  return new CartonError('CARTON_INGRESS_USER_RESOLVER_FAILED', { expected, got });
 }
 
 function lazyCookies(read: CookieReader, headers: IncomingHttpHeaders): UserRequest['cookies'] {

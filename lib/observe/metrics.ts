@@ -2,6 +2,7 @@
  * Counts of what an app worker's ingress did, per function. Plain numbers that cost next to nothing on the way of a
  * request; whoever shows them reads a snapshot.
  */
+import type { InvocationRecord } from './channels';
 
 /** Upper bounds of the latency buckets, in milliseconds; the last one has none. */
 export const LATENCY_BUCKETS_MS = Object.freeze([1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000, Infinity]);
@@ -23,18 +24,13 @@ class Counter {
   readonly latency = new Array<number>(LATENCY_BUCKETS_MS.length).fill(0);
 }
 
-export interface InvocationRecord {
-  readonly function: string;
-  readonly latencyMs: number;
-  readonly waited: boolean;
-  /** Undefined for success. */
-  readonly errorCode: string | undefined;
-}
+/** Of an `InvocationRecord`, what is counted. */
+export type Counted = Pick<InvocationRecord, 'function' | 'latencyMs' | 'waited' | 'errorCode'>;
 
 export class Metrics {
   readonly #counters = new Map<string, Counter>();
 
-  record(invocation: InvocationRecord): void {
+  record(invocation: Counted): void {
     let counter = this.#counters.get(invocation.function);
     if (counter === undefined) this.#counters.set(invocation.function, (counter = new Counter()));
     counter.invocations += 1;

@@ -5,7 +5,8 @@
 import { randomFillSync } from 'node:crypto';
 import type { TraceContext } from '../protocol/oneapi';
 
-const TRACEPARENT = /^([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(?:-.*)?$/;
+/** Only versions after 00 may say more than the four fields. */
+const TRACEPARENT = /^(?!ff)([0-9a-f]{2})-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-([0-9a-f]{2})(?:(?<!^00-.{52})-.*)?$/;
 const NO_PARENT = Buffer.alloc(8);
 const STATE_CHARACTERS = 512;
 
@@ -28,7 +29,7 @@ export function randomId(bytes: number): Buffer {
 /** Goes on with the caller's trace, or begins a sampled one where there is none or it is malformed. */
 export function traceOf(traceparent: string | undefined, tracestate: string | undefined): TraceContext {
   const match = traceparent === undefined ? null : TRACEPARENT.exec(traceparent);
-  if (match === null || match[1] === 'ff' || /^0+$/.test(match[2] as string) || /^0+$/.test(match[3] as string)) {
+  if (match === null) {
     return { traceId: randomId(16), spanId: randomId(8), parentId: NO_PARENT, sampled: true, state: '' };
   }
   return {
@@ -36,6 +37,12 @@ export function traceOf(traceparent: string | undefined, tracestate: string | un
     spanId: randomId(8),
     parentId: Buffer.from(match[3] as string, 'hex'),
     sampled: (Number.parseInt(match[4] as string, 16) & 1) === 1,
-    state: (tracestate ?? '').slice(0, STATE_CHARACTERS),
+    state: tracestate === undefined ? '' : shortState(tracestate),
   };
+}
+
+/** Where it is too long, whole entries are dropped from its end: half of one would be taken for another vendor's. */
+function shortState(state: string): string {
+  if (state.length <= STATE_CHARACTERS) return state;
+  return state.slice(0, Math.max(0, state.lastIndexOf(',', STATE_CHARACTERS)));
 }

@@ -73,6 +73,13 @@ export interface ServiceMock {
   readonly error?: string;
 }
 
+/** worker → agent, and agent → instance with all that are set: answered once every instance has them. */
+export interface MocksChange {
+  readonly mocks: readonly ServiceMock[];
+  /** Whether those that are set stay; one for the same method is replaced in any case. */
+  readonly keep: boolean;
+}
+
 /** instance → agent: what it is, on being ready and to an agent that adopts it. */
 export interface InstanceReady extends InstanceLoad {
   readonly id: string;
@@ -152,20 +159,49 @@ export function decodeControl(payload: Buffer): Record<string, unknown> {
   } catch (cause) {
     throw new CartonError('CARTON_RPC_BAD_FRAME', { expected: 'a JSON control message', got: `${payload.length} bytes that are not JSON`, cause });
   }
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
-    throw new CartonError('CARTON_RPC_BAD_FRAME', { expected: 'a control message that is an object', got: typeof value });
-  }
-  return value as Record<string, unknown>;
+  if (isRecord(value)) return value;
+  throw new CartonError('CARTON_RPC_BAD_FRAME', { expected: 'a control message that is an object', got: Array.isArray(value) ? 'an array' : typeof value });
 }
 
-type FieldType = 'string' | 'number' | 'boolean' | 'object';
+/** Characters of a string in a control message: names, ids, paths, reasons. */
+const STRING_CHARACTERS = 4096;
+
+/** `count`: a whole number from 0 on. Numbers are finite: JSON can say 1e999, and arithmetic with it never ends well. */
+type FieldType = 'string' | 'number' | 'count' | 'boolean' | 'object' | 'array';
+
+const CHECKS: Readonly<Record<FieldType, (value: unknown) => boolean>> = {
+  string: (value) => typeof value === 'string' && value.length <= STRING_CHARACTERS,
+  number: (value) => Number.isFinite(value),
+  count: (value) => Number.isSafeInteger(value) && (value as number) >= 0,
+  boolean: (value) => typeof value === 'boolean',
+  object: isRecord,
+  array: (value) => Array.isArray(value),
+};
 
 /** Checks that `message` has each field with its type, and returns it as `T`. */
 export function expectFields<T>(message: Record<string, unknown>, fields: { readonly [K in keyof T]?: FieldType }): T {
-  for (const [name, type] of Object.entries(fields)) {
-    if (typeof message[name] !== type || message[name] === null) {
-      throw new CartonError('CARTON_RPC_BAD_FRAME', { expected: `field "${name}" to be a ${String(type)}`, got: typeof message[name] });
-    }
+  for (const [name, type] of Object.entries(fields) as [string, FieldType][]) {
+    const value = Object.hasOwn(message, name) ? message[name] : undefined;
+    if (CHECKS[type](value)) continue;
+    throw new CartonError('CARTON_RPC_BAD_FRAME', { expected: `field "${name}" to be a ${type}`, got: Array.isArray(value) ? 'an array' : typeof value });
   }
   return message as T;
+}
+
+/** Checks the elements of an array of a message as `expectFields` does the message. */
+export function expectAll<T>(elements: readonly unknown[], fields: { readonly [K in keyof T]?: FieldType }): readonly T[] {
+  return elements.map((element) => {
+    if (!isRecord(element)) throw new CartonError('CARTON_RPC_BAD_FRAME', { expected: 'an array of objects', got: `a ${typeof element} among them` });
+    return expectFields<T>(element, fields);
+  });
+}
+
+/** Mocks in a message; `result` may be anything that JSON can say. */
+export function expectMocks(message: Record<string, unknown>): readonly ServiceMock[] {
+  const { mocks } = expectFields<{ mocks: readonly unknown[] }>(message, { mocks: 'array' });
+  return expectAll<ServiceMock>(mocks, { service: 'string', method: 'string' });
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

@@ -37,13 +37,23 @@ export const NACK = Object.freeze({ busy: 1, draining: 2, stale: 3 });
 
 export type FrameListener = (type: number, flag: number, id: number, payload: Buffer) => void;
 
-/** Cuts a byte stream into frames. Payloads are views of what was read, never copies, where a frame came whole. */
+const NOTHING = Buffer.alloc(0);
+
+/** Bytes that are allocated at once for a frame that comes in parts; a longer one grows with what has come. */
+const ASSEMBLY_BYTES = 64 * 1024;
+
+/**
+ * Cuts a byte stream into frames. The payload of a frame that came whole is a view of what was read; one that came in
+ * parts is put together in a buffer of its own, which grows with the bytes that have come and not with those that were
+ * announced, and which costs the same in however small parts they come.
+ */
 export class FrameReader {
   readonly #listener: FrameListener;
   /** Bytes of payload beyond which a frame is refused; small until a peer has shown its token. */
   limitBytes: number;
-  #pending: Buffer[] = [];
-  #pendingBytes = 0;
+  /** The beginning of the frame that has not come whole. */
+  #assembly: Buffer = NOTHING;
+  #haveBytes = 0;
   #neededBytes = HEADER_BYTES;
 
   constructor(listener: FrameListener, limitBytes: number = LIMITS.framePayloadBytes) {
@@ -51,38 +61,64 @@ export class FrameReader {
     this.limitBytes = limitBytes;
   }
 
-  /** Throws `CARTON_RPC_FRAME_TOO_LARGE`; the session is to be closed then. */
+  /** Throws `CARTON_RPC_FRAME_TOO_LARGE`, and what the listener throws; the session is to be closed then. */
   push(chunk: Buffer): void {
-    if (this.#pendingBytes === 0) return this.#cut(chunk);
-    this.#pending.push(chunk);
-    this.#pendingBytes += chunk.length;
-    if (this.#pendingBytes < this.#neededBytes) return;
-    const whole = Buffer.concat(this.#pending, this.#pendingBytes);
-    this.#pending = [];
-    this.#pendingBytes = 0;
-    this.#cut(whole);
+    const at = this.#haveBytes === 0 ? 0 : this.#complete(chunk);
+    if (at < chunk.length) this.#cut(chunk, at);
   }
 
-  #cut(bytes: Buffer): void {
-    let at = 0;
+  #cut(bytes: Buffer, start: number): void {
+    let at = start;
     while (bytes.length - at >= HEADER_BYTES) {
-      const length = bytes.readUInt32LE(at);
-      if (length > this.limitBytes) {
-        throw new CartonError('CARTON_RPC_FRAME_TOO_LARGE', { expected: `at most ${this.limitBytes} bytes`, got: `${length} bytes` });
-      }
-      const end = at + HEADER_BYTES + length;
+      const end = at + HEADER_BYTES + this.#lengthAt(bytes, at);
       if (end > bytes.length) break;
-      this.#listener(bytes[at + 4] as number, bytes[at + 5] as number, bytes.readUInt32LE(at + 6), bytes.subarray(at + HEADER_BYTES, end));
+      this.#emit(bytes, at, end);
       at = end;
     }
-    if (at === bytes.length) {
-      this.#neededBytes = HEADER_BYTES;
-      return;
+    const rest = bytes.length - at;
+    if (rest === 0) return;
+    this.#neededBytes = rest < HEADER_BYTES ? HEADER_BYTES : HEADER_BYTES + bytes.readUInt32LE(at);
+    this.#append(bytes, at, rest);
+  }
+
+  /** Adds to the frame that has begun, and returns how much of `chunk` that took. */
+  #complete(chunk: Buffer): number {
+    let at = 0;
+    while (at < chunk.length) {
+      const part = Math.min(this.#neededBytes - this.#haveBytes, chunk.length - at);
+      this.#append(chunk, at, part);
+      at += part;
+      if (this.#haveBytes < this.#neededBytes) break;
+      this.#neededBytes = HEADER_BYTES + this.#lengthAt(this.#assembly, 0);
+      if (this.#haveBytes < this.#neededBytes) continue;
+      const frame = this.#assembly;
+      this.#assembly = NOTHING;
+      this.#haveBytes = 0;
+      this.#emit(frame, 0, this.#neededBytes);
+      break;
     }
-    const rest = bytes.subarray(at);
-    this.#pending.push(rest);
-    this.#pendingBytes = rest.length;
-    this.#neededBytes = rest.length < HEADER_BYTES ? HEADER_BYTES : HEADER_BYTES + rest.readUInt32LE(0);
+    return at;
+  }
+
+  #append(chunk: Buffer, at: number, bytes: number): void {
+    const have = this.#haveBytes;
+    if (have + bytes > this.#assembly.length) {
+      const grown = Buffer.allocUnsafe(Math.min(this.#neededBytes, Math.max(have + bytes, 2 * have, ASSEMBLY_BYTES)));
+      this.#assembly.copy(grown, 0, 0, have);
+      this.#assembly = grown;
+    }
+    chunk.copy(this.#assembly, have, at, at + bytes);
+    this.#haveBytes += bytes;
+  }
+
+  #emit(bytes: Buffer, at: number, end: number): void {
+    this.#listener(bytes[at + 4] as number, bytes[at + 5] as number, bytes.readUInt32LE(at + 6), bytes.subarray(at + HEADER_BYTES, end));
+  }
+
+  #lengthAt(bytes: Buffer, at: number): number {
+    const length = bytes.readUInt32LE(at);
+    if (length <= this.limitBytes) return length;
+    throw new CartonError('CARTON_RPC_FRAME_TOO_LARGE', { expected: `at most ${this.limitBytes} bytes`, got: `${length} bytes` });
   }
 }
 
@@ -96,7 +132,8 @@ const COPY_BYTES = 8 * 1024;
  * never written to again.
  */
 export class FrameWriter {
-  #slab: Buffer = Buffer.allocUnsafeSlow(SLAB_BYTES);
+  /** Made with the first frame: a peer that only connects costs none. */
+  #slab: Buffer = NOTHING;
   /** Where the part of the slab begins that no taken buffer covers. */
   #start = 0;
   #at = 0;

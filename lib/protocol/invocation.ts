@@ -8,20 +8,18 @@
  */
 import { CartonError } from '../support/errors';
 import { METHOD } from './control';
+import { decodeExtra, type Extra } from './extra';
 import { copiedBytes, FRAME, FrameWriter, HEADER_BYTES, STREAM_FOLLOWS } from './frame';
-import { STREAM_FORMATS, TRIGGER_TYPES, type ArgumentPlan, type OneapiRequest, type StreamFormat, type TriggerType } from './oneapi';
+import { STREAM_FORMATS, TRIGGER_TYPES, type OneapiRequest, type StreamFormat, type TriggerType } from './oneapi';
 
 const HEAD_BYTES = 62;
 /** Where the head says how long `extra` is. */
 const EXTRA_LENGTH_AT = 6;
 const SAMPLED = 1;
-
-/** What does not fit the head; each field is left out where it has nothing to say. */
-interface Extra {
-  readonly user?: unknown;
-  readonly args?: ArgumentPlan;
-  readonly traceState?: string;
-}
+/** An attempt's number is one byte; after so many, more of them tell nobody anything. */
+const MAX_ATTEMPT = 255;
+/** The longest that a timer of Node can wait; above it, it would not wait at all. */
+const MAX_REMAINING_MS = 2 ** 31 - 1;
 
 /** One attempt at an invocation. */
 export interface Invoke {
@@ -36,17 +34,6 @@ export interface Invoke {
   readonly body: Buffer | undefined;
 }
 
-/** JSON of what goes into `extra`, or undefined for nothing. Made once for all attempts. */
-export function encodeExtra(request: OneapiRequest): Buffer | undefined {
-  if (request.user === undefined && request.args.kind === 'array' && request.trace.state === '') return undefined;
-  const extra: Extra = {
-    user: request.user,
-    args: request.args.kind === 'array' ? undefined : request.args,
-    traceState: request.trace.state === '' ? undefined : request.trace.state,
-  };
-  return Buffer.from(JSON.stringify(extra));
-}
-
 /** Writes the whole CALL frame of an invocation. */
 export function writeInvoke(writer: FrameWriter, callId: number, invoke: Invoke): void {
   const { request, extra, body } = invoke;
@@ -55,11 +42,11 @@ export function writeInvoke(writer: FrameWriter, callId: number, invoke: Invoke)
   writer.begin(FRAME.call, METHOD.invoke | (body === undefined ? STREAM_FOLLOWS : 0), callId, reserve);
   writer.u8(request.trace.sampled ? SAMPLED : 0);
   writer.u8(TRIGGER_TYPES.indexOf(request.trigger));
-  writer.u8(invoke.attempt);
+  writer.u8(Math.min(MAX_ATTEMPT, invoke.attempt));
   writer.u8(STREAM_FORMATS.indexOf(request.streamFormat));
   writer.u16(invoke.functionIndex);
   writer.u32(extra?.length ?? 0);
-  writer.u32(Math.max(0, Math.ceil(invoke.remainingMs)));
+  writer.u32(Math.min(MAX_REMAINING_MS, Math.max(0, Math.ceil(invoke.remainingMs))));
   writer.bytes(request.id);
   writer.bytes(request.trace.traceId);
   writer.bytes(request.trace.spanId);
@@ -79,16 +66,23 @@ function writeLargeExtra(writer: FrameWriter, callId: number, invoke: Invoke): v
   writer.frame(FRAME.call, METHOD.invoke | (invoke.body === undefined ? STREAM_FOLLOWS : 0), callId, Buffer.concat([head, extra, invoke.body ?? Buffer.alloc(0)]));
 }
 
-/** A received invocation; every field is decoded when it is read. */
+const NO_EXTRA: Extra = Object.freeze({});
+
+/** A received invocation: sizes and numbers are checked at once, all else is decoded when it is read. */
 export class InvokePayload {
   readonly #bytes: Buffer;
   readonly #extraBytes: number;
+  #extra: Extra | undefined;
 
+  /** Throws `CARTON_RPC_BAD_FRAME`. */
   constructor(bytes: Buffer) {
     if (bytes.length < HEAD_BYTES) throw badInvoke(`a head of ${HEAD_BYTES} bytes`, `${bytes.length} bytes`);
     this.#bytes = bytes;
     this.#extraBytes = bytes.readUInt32LE(EXTRA_LENGTH_AT);
     if (HEAD_BYTES + this.#extraBytes > bytes.length) throw badInvoke('extra within the frame', `${this.#extraBytes} bytes of it`);
+    if ((bytes[1] as number) >= TRIGGER_TYPES.length) throw badInvoke('a known trigger', `number ${bytes[1] as number}`);
+    if ((bytes[3] as number) >= STREAM_FORMATS.length) throw badInvoke('a known stream format', `number ${bytes[3] as number}`);
+    if (this.remainingMs > MAX_REMAINING_MS) throw badInvoke(`at most ${MAX_REMAINING_MS} ms`, `${this.remainingMs} ms`);
   }
 
   get sampled(): boolean {
@@ -96,9 +90,7 @@ export class InvokePayload {
   }
 
   get trigger(): TriggerType {
-    const type = TRIGGER_TYPES[this.#bytes[1] as number];
-    if (type === undefined) throw badInvoke('a known trigger', `number ${this.#bytes[1] as number}`);
-    return type;
+    return TRIGGER_TYPES[this.#bytes[1] as number] as TriggerType;
   }
 
   get attempt(): number {
@@ -106,7 +98,7 @@ export class InvokePayload {
   }
 
   get streamFormat(): StreamFormat {
-    return STREAM_FORMATS[this.#bytes[3] as number] ?? 'ndjson';
+    return STREAM_FORMATS[this.#bytes[3] as number] as StreamFormat;
   }
 
   get functionIndex(): number {
@@ -134,9 +126,10 @@ export class InvokePayload {
     return this.#bytes.toString('hex', 54, 62);
   }
 
+  /** Throws `CARTON_RPC_BAD_FRAME` at its first use. */
   get extra(): Extra {
-    if (this.#extraBytes === 0) return {};
-    return JSON.parse(this.#bytes.toString('utf8', HEAD_BYTES, HEAD_BYTES + this.#extraBytes)) as Extra;
+    this.#extra ??= this.#extraBytes === 0 ? NO_EXTRA : decodeExtra(this.#bytes.toString('utf8', HEAD_BYTES, HEAD_BYTES + this.#extraBytes));
+    return this.#extra;
   }
 
   get hasExtra(): boolean {

@@ -8,7 +8,7 @@
  * send their invocations in the order of their ids and instances begin them in that order; an invocation whose body
  * came as a stream begins out of order and is told by an event of its own instead.
  */
-import { closeSync, openSync, readSync, writeSync } from 'node:fs';
+import { closeSync, constants, fstatSync, openSync, readSync, writeSync } from 'node:fs';
 
 const SLOT_BYTES = 8;
 
@@ -27,6 +27,7 @@ export class BeginRecord {
     this.#fd = openSync(path, 'w', 0o600);
   }
 
+  /** Throws the system's error, with which the invocation must not begin: there would be no witness of it. */
   begun(slot: number, callId: number): void {
     this.#bytes.writeUInt32LE(callId, 0);
     writeSync(this.#fd, this.#bytes, 0, SLOT_BYTES, slot * SLOT_BYTES);
@@ -47,14 +48,21 @@ export class BeginWitness {
     this.#slot = slot;
   }
 
-  /** Undefined where the instance has just ended and taken its record along. */
+  /**
+   * Undefined where there is no record to read: the instance has just ended and taken it along, this process is out of
+   * descriptors, or something else lies there. Without a witness whatever was sent counts as begun, which is safe.
+   */
   static open(path: string, slot: number): BeginWitness | undefined {
+    let fd: number;
     try {
-      return new BeginWitness(openSync(path, 'r'), slot);
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
-      throw error;
+      // Of a pipe that lies there in the file's place, an open that blocks would never return.
+      fd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
+    } catch {
+      return undefined;
     }
+    if (fstatSync(fd).isFile()) return new BeginWitness(fd, slot);
+    closeSync(fd);
+    return undefined;
   }
 
   /** The highest call id that was begun on this session; 0 for none. */

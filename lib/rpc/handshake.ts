@@ -8,11 +8,12 @@ import { timingSafeEqual } from 'node:crypto';
 import { createConnection, createServer, type Server } from 'node:net';
 import { chmodSync } from 'node:fs';
 import type { Duplex } from 'node:stream';
-import { CartonError, fromWire, toWire, type WireError } from '../support/errors';
-import { systemClock } from '../support/clock';
+import { CartonError, fromWire, toWire } from '../support/errors';
+import { systemClock, type Clock, type Timer } from '../support/clock';
 import { LIMITS } from '../support/limits';
-import { decodeControl, encodeControl } from '../protocol/control';
+import { decodeControl, encodeControl, expectFields } from '../protocol/control';
 import { FRAME, FrameReader, PROTOCOL_VERSION } from '../protocol/frame';
+import { readWireError } from '../protocol/wire_error';
 import { Session, type SessionHandlers } from './session';
 
 const MAGIC = Buffer.from('CRTN');
@@ -50,36 +51,38 @@ export function sameToken(a: string, b: string): boolean {
  * Opens a session as its initiator. Rejects with what the acceptor refused with, `CARTON_RPC_CLOSED` or
  * `CARTON_RPC_HANDSHAKE_TIMEOUT`.
  */
-export function openSession(socket: Duplex, token: string, handlers: OpenHandlers): Promise<Session> {
+export function openSession(socket: Duplex, token: string, handlers: OpenHandlers, clock: Clock = systemClock): Promise<Session> {
   return new Promise((resolve, reject) => {
     let open = false;
     const reader = new FrameReader((type, flag, id, payload) => {
       if (open) return session.receive(type, flag, id, payload);
-      if (type === FRAME.refuse) throw fromWire(decodeControl(payload) as unknown as WireError);
+      if (session.isClosed) return;
+      if (type === FRAME.refuse) throw fromWire(readWireError(decodeControl(payload)));
       if (type !== FRAME.welcome) throw new CartonError('CARTON_RPC_BAD_FRAME', { expected: 'a welcome', got: `frame type ${type}` });
+      const welcome = readWelcome(payload);
       open = true;
-      reader.limitBytes = LIMITS.framePayloadBytes;
       timer.cancel();
-      session.handlers = handlers(session, decodeControl(payload));
+      session.handlers = handlers(session, welcome);
       resolve(session);
     }, HANDSHAKE_FRAME_BYTES);
-    const session = new Session(socket, reader, true, {
-      onClosed: (error) => {
-        timer.cancel();
-        reject(error ?? new CartonError('CARTON_RPC_CLOSED'));
-      },
-    });
-    const timer = handshakeTimer(session);
+    const onClosed = (error: CartonError | undefined): void => {
+      timer.cancel();
+      reject(error ?? new CartonError('CARTON_RPC_CLOSED'));
+    };
+    const session = new Session(socket, reader, { initiator: true, clock, handlers: { onClosed } });
+    const timer = handshakeTimer(session, clock);
     session.send(FRAME.hello, 0, 0, hello(token));
     session.flush();
   });
 }
 
 /** Serves the acceptor's side of one connection. */
-export function acceptSession(socket: Duplex, authorize: Authorize): void {
+export function acceptSession(socket: Duplex, authorize: Authorize, clock: Clock = systemClock): void {
   let open = false;
   const reader = new FrameReader((type, flag, id, payload) => {
     if (open) return session.receive(type, flag, id, payload);
+    // What follows a refused hello in the same read is no second try: it would open a session that is gone.
+    if (session.isClosed) return;
     const accepted = checkHello(type, payload, authorize);
     if (accepted instanceof CartonError) {
       session.send(FRAME.refuse, 0, 0, encodeControl(toWire(accepted)));
@@ -87,13 +90,12 @@ export function acceptSession(socket: Duplex, authorize: Authorize): void {
       return;
     }
     open = true;
-    reader.limitBytes = LIMITS.framePayloadBytes;
     timer.cancel();
     session.send(FRAME.welcome, 0, 0, encodeControl(accepted.welcome));
     session.handlers = accepted.handlers(session);
   }, HANDSHAKE_FRAME_BYTES);
-  const session: Session = new Session(socket, reader, false, { onClosed: () => timer.cancel() });
-  const timer = handshakeTimer(session);
+  const session: Session = new Session(socket, reader, { initiator: false, clock, handlers: { onClosed: () => timer.cancel() } });
+  const timer = handshakeTimer(session, clock);
 }
 
 /** Connects to a unix socket and opens a session. Rejects as `openSession` does, and with the system's own errors. */
@@ -112,8 +114,12 @@ export function listen(path: string, authorize: Authorize): Promise<Server> {
   return new Promise((resolve, reject) => {
     const server = createServer((socket) => acceptSession(socket, authorize));
     server.once('error', reject);
+    server.maxConnections = LIMITS.connectionsPerSocket;
     server.listen(path, () => {
       server.removeListener('error', reject);
+      // One connection could not be accepted, for want of descriptors: its peer sees it closed and comes again. Node
+      // would end the process if nobody listened.
+      server.on('error', () => undefined);
       chmodSync(path, 0o600);
       resolve(server);
     });
@@ -128,19 +134,29 @@ function hello(token: string): Buffer {
   return bytes;
 }
 
+function readWelcome(payload: Buffer): Welcome {
+  const message = decodeControl(payload);
+  if (message['slot'] !== undefined) expectFields<Welcome>(message, { slot: 'count' });
+  if (message['epoch'] !== undefined) expectFields<Welcome>(message, { epoch: 'count' });
+  return message;
+}
+
 function checkHello(type: number, payload: Buffer, authorize: Authorize): Accepted | CartonError {
-  if (type !== FRAME.hello || payload.length !== HELLO_BYTES || !payload.subarray(0, MAGIC.length).equals(MAGIC)) {
+  const versionAt = MAGIC.length;
+  if (type !== FRAME.hello || payload.length < versionAt + 2 || !payload.subarray(0, versionAt).equals(MAGIC)) {
     return new CartonError('CARTON_RPC_BAD_FRAME', { expected: 'a hello', got: `frame type ${type} of ${payload.length} bytes` });
   }
-  const version = payload.readUInt16LE(MAGIC.length);
+  // The version comes first: the rest of another version's hello may look different.
+  const version = payload.readUInt16LE(versionAt);
   if (version !== PROTOCOL_VERSION) {
     return new CartonError('CARTON_RPC_VERSION', { expected: `version ${PROTOCOL_VERSION}`, got: `version ${version}` });
   }
-  return authorize(payload.toString('hex', MAGIC.length + 2)) ?? new CartonError('CARTON_RPC_UNAUTHORIZED');
+  if (payload.length !== HELLO_BYTES) return new CartonError('CARTON_RPC_BAD_FRAME', { expected: `a hello of ${HELLO_BYTES} bytes`, got: `${payload.length}` });
+  return authorize(payload.toString('hex', versionAt + 2)) ?? new CartonError('CARTON_RPC_UNAUTHORIZED');
 }
 
-function handshakeTimer(session: Session): { cancel(): void } {
-  return systemClock.after(LIMITS.handshakeMs, () => {
+function handshakeTimer(session: Session, clock: Clock): Timer {
+  return clock.after(LIMITS.handshakeMs, () => {
     session.close(new CartonError('CARTON_RPC_HANDSHAKE_TIMEOUT', { expected: `within ${LIMITS.handshakeMs} ms` }));
   });
 }

@@ -1,7 +1,8 @@
 /**
  * A call that the peer made, as its server sees it: the payload, the body that may follow, and the ways to end it.
  */
-import type { WireError } from '../support/errors';
+import { CartonError, type WireError } from '../support/errors';
+import { encodeWireError } from '../protocol/wire_error';
 import { FRAME, STREAM_FOLLOWS } from '../protocol/frame';
 import type { Session } from './session';
 import { StreamReceiver, StreamSender } from './stream';
@@ -21,6 +22,7 @@ export class IncomingCall {
   stream: StreamSender | undefined;
   listener: CallListener | undefined;
   #ended = false;
+  #bodyEnded: boolean;
 
   constructor(
     readonly session: Session,
@@ -29,6 +31,7 @@ export class IncomingCall {
     readonly payload: Buffer,
     readonly bodyFollows: boolean,
   ) {
+    this.#bodyEnded = !bodyFollows;
     this.received = bodyFollows ? new StreamReceiver(session, id) : undefined;
   }
 
@@ -43,7 +46,7 @@ export class IncomingCall {
   }
 
   fail(error: WireError): void {
-    if (this.#finish()) this.session.send(FRAME.fail, 0, this.id, Buffer.from(JSON.stringify(error)));
+    if (this.#finish()) this.session.send(FRAME.fail, 0, this.id, encodeWireError(error));
   }
 
   /** Refuses before anything began; `reason` is one of `NACK`. */
@@ -77,13 +80,17 @@ export class IncomingCall {
     this.listener?.onCancelled();
   }
 
+  /** Throws `CARTON_RPC_BAD_FRAME` or `CARTON_RPC_CREDIT_EXCEEDED`. */
   data(chunk: Buffer): void {
-    if (this.received === undefined) return;
-    this.received.accept(chunk.length);
+    if (this.#bodyEnded) throw noBody('data');
+    this.received?.accept(chunk.length);
     this.listener?.onBody?.(chunk);
   }
 
+  /** Throws `CARTON_RPC_BAD_FRAME`. */
   bodyEnded(error: WireError | undefined): void {
+    if (this.#bodyEnded) throw noBody('an end');
+    this.#bodyEnded = true;
     this.listener?.onBodyEnd?.(error);
   }
 
@@ -93,4 +100,8 @@ export class IncomingCall {
     this.session.forget(this);
     return true;
   }
+}
+
+function noBody(got: string): CartonError {
+  return new CartonError('CARTON_RPC_BAD_FRAME', { of: 'call', expected: 'nothing after its body', got });
 }

@@ -10,91 +10,86 @@
  * 5. Frames that are written in one turn of the event loop leave in one system call.
  */
 import type { Duplex } from 'node:stream';
+import type { Clock } from '../support/clock';
 import { CartonError, fromWire, type WireError } from '../support/errors';
 import { LIMITS } from '../support/limits';
-import { END_WITH_ERROR, FRAME, FrameReader, FrameWriter, STREAM_FOLLOWS } from '../protocol/frame';
+import { END_WITH_ERROR, FRAME, STREAM_FOLLOWS, type FrameReader, type FrameWriter } from '../protocol/frame';
+import { decodeWireError, encodeWireError } from '../protocol/wire_error';
 import { IncomingCall } from './incoming_call';
-import { StreamReceiver, StreamSender, type StreamChannel } from './stream';
+import { OutgoingCalls, type CallSink, type OutgoingCall } from './outgoing_call';
+import type { StreamChannel } from './stream';
+import { Transport } from './transport';
 
-/** Who learns how an outgoing call ends. */
-export interface CallSink {
-  /** `streamFollows`: `onData` and `onEnd` come after it; otherwise the call has ended. */
-  onReply(payload: Buffer, streamFollows: boolean): void;
-  onFail(error: WireError): void;
-  /** The peer refused before anything began; `reason` is one of `NACK`. */
-  onNack(reason: number): void;
-  /** A part of the reply's stream; whoever is done with it says so through `call.received?.consumed`. */
-  onData?(chunk: Buffer): void;
-  onEnd?(error: WireError | undefined): void;
-  /** The session closed before the call ended. */
-  onClosed(): void;
-}
+export type { CallSink, OutgoingCall } from './outgoing_call';
 
 export interface SessionHandlers {
+  /** Without it, a peer that calls loses its session. */
   onCall?(call: IncomingCall): void;
+  /** Without it, a peer that sends events loses its session. */
   onEvent?(method: number, payload: Buffer): void;
   /** Once, after every call has learned of it. `error`: why this side closed it, undefined for the peer's end. */
   onClosed(error: CartonError | undefined): void;
+  /** Bytes of the largest payload that the peer may send. @default LIMITS.framePayloadBytes */
+  readonly limitBytes?: number;
 }
 
-/** A call that this side made. */
-export class OutgoingCall {
-  /** Its reply is a stream: what comes of it, and the credit for it. */
-  received: StreamReceiver | undefined;
-
-  constructor(
-    readonly id: number,
-    readonly sink: CallSink,
-    readonly body: StreamSender | undefined,
-    readonly session: Session,
-  ) {}
-
-  /** Takes the call back: its sink hears nothing any more, the peer is told. */
-  cancel(): void {
-    this.session.cancel(this);
-  }
+export interface SessionOptions {
+  /** The side that connected; its call ids are odd. */
+  readonly initiator: boolean;
+  readonly clock: Clock;
+  readonly handlers: SessionHandlers;
+  /** @default the first of its side; tests begin near 2^32 to see ids wrap */
+  readonly firstCallId?: number;
 }
 
 export class Session implements StreamChannel {
-  readonly writer = new FrameWriter();
-  readonly #socket: Duplex;
+  /** Gathers what leaves with the next flush. */
+  readonly writer: FrameWriter;
+  readonly #transport: Transport;
   readonly #reader: FrameReader;
-  readonly #outgoing = new Map<number, OutgoingCall>();
+  readonly #outgoing: OutgoingCalls;
   readonly #incoming = new Map<number, IncomingCall>();
   readonly #peerParity: number;
   #handlers: SessionHandlers;
-  #nextId: number;
   #closed = false;
-  #flushScheduled = false;
 
-  /** `initiator`: the side that connected; its call ids are odd. `reader` must hand its frames to `receive`. */
-  constructor(socket: Duplex, reader: FrameReader, initiator: boolean, handlers: SessionHandlers) {
-    this.#socket = socket;
+  /** `reader` must hand its frames to `receive`, once the handshake has passed. */
+  constructor(socket: Duplex, reader: FrameReader, { initiator, clock, handlers, firstCallId }: SessionOptions) {
     this.#reader = reader;
     this.#handlers = handlers;
-    this.#nextId = initiator ? 1 : 2;
+    this.#outgoing = new OutgoingCalls(this, firstCallId ?? (initiator ? 1 : 2));
     this.#peerParity = initiator ? 0 : 1;
-    socket.on('data', (chunk: Buffer) => this.#read(chunk));
-    socket.on('close', () => this.#end(undefined));
-    socket.on('error', () => this.#end(undefined));
-    socket.on('end', () => this.#end(undefined));
+    this.#transport = new Transport(socket, { clock, mayPause: !initiator }, {
+      onBytes: (chunk) => this.#read(chunk),
+      onGone: () => this.#end(undefined),
+      onStalled: (error) => this.#end(error),
+    });
+    this.writer = this.#transport.writer;
   }
 
   get isClosed(): boolean {
     return this.#closed;
   }
 
+  /** Calls that this side made and that have not ended. */
   get openCalls(): number {
     return this.#outgoing.size;
   }
 
-  /** Bytes that wait in user space because the peer does not read. */
-  get backlogBytes(): number {
-    return this.#socket.writableLength;
+  /** Calls that the peer made and that have not ended. */
+  get servedCalls(): number {
+    return this.#incoming.size;
   }
 
+  /** Bytes that wait in user space because the peer does not read. */
+  get backlogBytes(): number {
+    return this.#transport.backlogBytes;
+  }
+
+  /** The handshake has passed: who deals with the peer from now on, and how large its frames may be. */
   set handlers(handlers: SessionHandlers) {
     this.#handlers = handlers;
+    this.#reader.limitBytes = handlers.limitBytes ?? LIMITS.framePayloadBytes;
   }
 
   /**
@@ -104,14 +99,7 @@ export class Session implements StreamChannel {
    */
   open(sink: CallSink, bodyFollows: boolean): OutgoingCall {
     if (this.#closed) throw new CartonError('CARTON_RPC_CLOSED');
-    if (this.#outgoing.size >= LIMITS.openCallsPerSession) {
-      throw new CartonError('CARTON_RPC_TOO_MANY_CALLS', { expected: `at most ${LIMITS.openCallsPerSession}` });
-    }
-    const id = this.#nextId;
-    this.#nextId = (id + 2) >>> 0 || 2;
-    const call = new OutgoingCall(id, sink, bodyFollows ? new StreamSender(this, id) : undefined, this);
-    this.#outgoing.set(id, call);
-    return call;
+    return this.#outgoing.open(sink, bodyFollows);
   }
 
   /** A call with one payload and one reply. Rejects with the peer's error, or `CARTON_RPC_CLOSED`. */
@@ -134,15 +122,13 @@ export class Session implements StreamChannel {
   }
 
   cancel(call: OutgoingCall): void {
-    if (!this.#outgoing.delete(call.id)) return;
-    call.body?.close();
-    this.send(FRAME.cancel, 0, call.id);
+    if (this.#outgoing.remove(call)) this.send(FRAME.cancel, 0, call.id);
   }
 
   send(type: number, flag: number, id: number, payload?: Buffer): void {
     if (this.#closed) return;
     this.writer.frame(type, flag, id, payload);
-    this.flushSoon();
+    this.#transport.flushSoon();
   }
 
   sendData(id: number, chunk: Buffer): void {
@@ -150,7 +136,7 @@ export class Session implements StreamChannel {
   }
 
   sendEnd(id: number, error: WireError | undefined): void {
-    this.send(FRAME.end, error === undefined ? 0 : END_WITH_ERROR, id, error && Buffer.from(JSON.stringify(error)));
+    this.send(FRAME.end, error === undefined ? 0 : END_WITH_ERROR, id, error && encodeWireError(error));
     this.#incoming.get(id)?.streamEnded();
   }
 
@@ -159,30 +145,19 @@ export class Session implements StreamChannel {
     this.writer.begin(FRAME.credit, 0, id, 4);
     this.writer.u32(bytes);
     this.writer.end();
-    this.flushSoon();
+    this.#transport.flushSoon();
   }
 
   /** Writes what was gathered, once, at the end of this turn of the event loop. */
   flushSoon(): void {
-    if (this.#flushScheduled) return;
-    this.#flushScheduled = true;
-    setImmediate(() => this.flush());
+    this.#transport.flushSoon();
   }
 
   flush(): void {
-    this.#flushScheduled = false;
-    if (this.#closed || this.writer.isEmpty) return;
-    const parts = this.writer.take();
-    if (parts.length === 1) {
-      this.#socket.write(parts[0] as Buffer);
-      return;
-    }
-    this.#socket.cork();
-    for (const part of parts) this.#socket.write(part);
-    this.#socket.uncork();
+    this.#transport.flush();
   }
 
-  /** Closes after what was written has gone out. Calls that are open learn of it through `onClosed`. */
+  /** Closes after what was written has gone out; with an error, at once. Open calls learn of it through `onClosed`. */
   close(error?: CartonError): void {
     if (this.#closed) return;
     this.flush();
@@ -198,120 +173,78 @@ export class Session implements StreamChannel {
     try {
       this.#reader.push(chunk);
     } catch (error) {
-      this.#violated(error);
+      // Only the table's errors are the peer's fault; anything else is a mistake of ours and must not be hidden.
+      if (!(error instanceof CartonError)) throw error;
+      this.#end(error);
     }
-  }
-
-  #violated(error: unknown): void {
-    // Only the table's errors are the peer's fault; anything else is a mistake of ours and must not be hidden.
-    if (!(error instanceof CartonError)) throw error;
-    this.#end(error);
   }
 
   #end(error: CartonError | undefined): void {
     if (this.#closed) return;
     this.#closed = true;
-    if (error === undefined) this.#socket.end(() => this.#socket.destroy());
-    else this.#socket.destroy();
-    for (const call of this.#outgoing.values()) {
-      call.body?.close();
-      call.sink.onClosed();
-    }
-    this.#outgoing.clear();
-    for (const call of this.#incoming.values()) call.closed();
+    if (error === undefined) this.#transport.end();
+    else this.#transport.destroy();
+    this.#outgoing.close();
+    const served = [...this.#incoming.values()];
     this.#incoming.clear();
+    for (const call of served) call.closed();
     this.#handlers.onClosed(error);
   }
 
-  /** Takes one frame; the handshake has passed. */
+  /** Takes one frame; the handshake has passed. Throws what the peer did wrong. */
   receive(type: number, flag: number, id: number, payload: Buffer): void {
     if (this.#closed) return;
     switch (type) {
       case FRAME.call:
         return this.#onCall(flag, id, payload);
       case FRAME.event:
-        return this.#handlers.onEvent?.(flag, payload);
+        return this.#onEvent(flag, payload);
       case FRAME.reply:
-        return this.#onReply(flag, id, payload);
+        return this.#outgoing.reply(flag, id, payload);
       case FRAME.fail:
-        return this.#finish(id)?.sink.onFail(wireError(payload));
+        return this.#outgoing.fail(id, payload);
       case FRAME.nack:
-        return this.#finish(id)?.sink.onNack(flag);
+        return this.#outgoing.nack(flag, id);
       case FRAME.data:
-        return this.#onData(id, payload);
+        if (!this.#outgoing.data(id, payload)) this.#incoming.get(id)?.data(payload);
+        return;
       case FRAME.end:
-        return this.#onEnd(id, flag === END_WITH_ERROR ? wireError(payload) : undefined);
+        return this.#onEnd(id, flag === END_WITH_ERROR ? decodeWireError(payload) : undefined);
       case FRAME.credit:
         return this.#onCredit(id, payload);
       case FRAME.cancel:
         return this.#incoming.get(id)?.cancelled();
       default:
-        throw new CartonError('CARTON_RPC_BAD_FRAME', { expected: 'a known frame type', got: String(type) });
+        throw bad('a known frame type', String(type));
     }
   }
 
   #onCall(flag: number, id: number, payload: Buffer): void {
-    if (this.#handlers.onCall === undefined || (id & 1) !== this.#peerParity || this.#incoming.has(id)) {
-      throw new CartonError('CARTON_RPC_BAD_FRAME', { expected: 'a call with a new id of its side', got: `id ${id}` });
-    }
+    if (this.#handlers.onCall === undefined) throw bad('no calls on this session', `method ${flag & ~STREAM_FOLLOWS}`);
+    if ((id & 1) !== this.#peerParity || id === 0 || this.#incoming.has(id)) throw bad('a call with a new id of its side', `id ${id}`);
     if (this.#incoming.size >= LIMITS.openCallsPerSession) throw new CartonError('CARTON_RPC_TOO_MANY_CALLS');
     const call = new IncomingCall(this, id, flag & ~STREAM_FOLLOWS, payload, (flag & STREAM_FOLLOWS) !== 0);
     this.#incoming.set(id, call);
     this.#handlers.onCall(call);
   }
 
-  #onReply(flag: number, id: number, payload: Buffer): void {
-    if (flag === STREAM_FOLLOWS) {
-      const call = this.#outgoing.get(id);
-      if (call === undefined) return;
-      call.received = new StreamReceiver(this, id);
-      call.sink.onReply(payload, true);
-      return;
-    }
-    this.#finish(id)?.sink.onReply(payload, false);
-  }
-
-  #finish(id: number): OutgoingCall | undefined {
-    const call = this.#outgoing.get(id);
-    if (call === undefined) return undefined;
-    this.#outgoing.delete(id);
-    call.body?.close();
-    return call;
-  }
-
-  #onData(id: number, payload: Buffer): void {
-    const call = this.#outgoing.get(id);
-    if (call !== undefined) {
-      if (call.received === undefined) throw new CartonError('CARTON_RPC_BAD_FRAME', { expected: 'a reply before its stream', got: 'data' });
-      call.received.accept(payload.length);
-      call.sink.onData?.(payload);
-      return;
-    }
-    this.#incoming.get(id)?.data(payload);
+  #onEvent(method: number, payload: Buffer): void {
+    if (this.#handlers.onEvent === undefined) throw bad('no events on this session', `method ${method}`);
+    this.#handlers.onEvent(method, payload);
   }
 
   #onEnd(id: number, error: WireError | undefined): void {
-    const call = this.#outgoing.get(id);
-    if (call?.received !== undefined) {
-      this.#finish(id);
-      call.sink.onEnd?.(error);
-      return;
-    }
-    this.#incoming.get(id)?.bodyEnded(error);
+    if (!this.#outgoing.end(id, error)) this.#incoming.get(id)?.bodyEnded(error);
   }
 
   #onCredit(id: number, payload: Buffer): void {
-    if (payload.length !== 4) throw new CartonError('CARTON_RPC_BAD_FRAME', { expected: '4 bytes of credit', got: `${payload.length}` });
+    if (payload.length !== 4) throw bad('4 bytes of credit', `${payload.length}`);
     const bytes = payload.readUInt32LE(0);
-    this.#outgoing.get(id)?.body?.credit(bytes);
+    this.#outgoing.credit(id, bytes);
     this.#incoming.get(id)?.stream?.credit(bytes);
   }
 }
 
-function wireError(payload: Buffer): WireError {
-  try {
-    return JSON.parse(payload.toString('utf8')) as WireError;
-  } catch (cause) {
-    throw new CartonError('CARTON_RPC_BAD_FRAME', { expected: 'an error as JSON', got: `${payload.length} bytes`, cause });
-  }
+function bad(expected: string, got: string): CartonError {
+  return new CartonError('CARTON_RPC_BAD_FRAME', { expected, got });
 }

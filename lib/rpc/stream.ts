@@ -19,7 +19,7 @@ export class StreamSender {
   #queue: Buffer[] = [];
   #ending: { error: WireError | undefined } | undefined;
   #closed = false;
-  /** Called when the credit is back after `write` returned false, and when the stream closed. */
+  /** Called when the credit is back after `write` returned false, and when nothing is taken any more. */
   onDrain: (() => void) | undefined;
 
   constructor(channel: StreamChannel, id: number) {
@@ -27,8 +27,9 @@ export class StreamSender {
     this.#id = id;
   }
 
+  /** Nothing is taken any more: it was ended, or the session or the call is gone. */
   get isClosed(): boolean {
-    return this.#closed;
+    return this.#closed || this.#ending !== undefined;
   }
 
   /** Sends or keeps `chunk`; false asks the writer to wait for `onDrain`. After the end it is dropped. */
@@ -47,10 +48,19 @@ export class StreamSender {
     this.#ending = { error };
     if (error !== undefined) this.#queue = [];
     this.#flush();
+    // Whoever waits for room would wait for ever: after the end there is none.
+    this.onDrain?.();
   }
 
-  /** The peer granted more. */
+  /**
+   * The peer granted more. It can give back only what it was sent, so the sum never passes a window: a peer that
+   * grants more would have this side buffer without bound. Throws `CARTON_RPC_BAD_FRAME`.
+   */
   credit(bytes: number): void {
+    if (bytes === 0 || this.#credit + bytes > LIMITS.streamWindowBytes) {
+      const expected = `1 to ${LIMITS.streamWindowBytes - this.#credit} bytes of credit`;
+      throw new CartonError('CARTON_RPC_BAD_FRAME', { of: 'stream', expected, got: `${bytes}` });
+    }
     this.#credit += bytes;
     this.#flush();
     if (this.#queue.length === 0 && this.#ending === undefined) this.onDrain?.();
@@ -90,8 +100,9 @@ export class StreamReceiver {
     this.#id = id;
   }
 
-  /** Throws `CARTON_RPC_CREDIT_EXCEEDED`; the session is to be closed then. */
+  /** Throws `CARTON_RPC_CREDIT_EXCEEDED` or, for a part that costs no credit, `CARTON_RPC_BAD_FRAME`. */
   accept(bytes: number): void {
+    if (bytes === 0) throw new CartonError('CARTON_RPC_BAD_FRAME', { of: 'stream', expected: 'at least 1 byte of data', got: 'none' });
     this.#allowed -= bytes;
     if (this.#allowed < 0) {
       throw new CartonError('CARTON_RPC_CREDIT_EXCEEDED', { got: `${-this.#allowed} bytes more than granted` });

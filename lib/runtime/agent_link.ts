@@ -4,6 +4,8 @@
  */
 import type { Clock, Timer } from '../support/clock';
 import { encodeControl, METHOD, type InstanceFailed, type InstanceLoad, type InstanceReady } from '../protocol/control';
+import type { IncomingCall } from '../rpc/incoming_call';
+import { LIMITS } from '../support/limits';
 import type { Session, SessionHandlers } from '../rpc/session';
 
 /** Milliseconds between two reports of load: idle times are counted in seconds, so this is fine enough. */
@@ -13,6 +15,8 @@ export interface AgentLinkOptions {
   readonly clock: Clock;
   /** A control event from the agent. */
   readonly onEvent: (method: number, payload: Buffer) => void;
+  /** What the agent wants an answer to. */
+  readonly onCall: (call: IncomingCall) => void;
   /** No agent came back within the grace. */
   readonly onAbandoned: () => void;
   readonly load: () => InstanceLoad;
@@ -37,7 +41,9 @@ export class AgentLink {
     this.#grace?.cancel();
     this.#grace = undefined;
     return {
+      limitBytes: LIMITS.controlMessageBytes,
       onEvent: this.#options.onEvent,
+      onCall: this.#options.onCall,
       onClosed: () => {
         if (this.#session === session) this.#orphaned();
       },

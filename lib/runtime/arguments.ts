@@ -3,9 +3,13 @@
  * ingress and gateway never do.
  */
 import { CartonError } from '../support/errors';
+import { LIMITS } from '../support/limits';
 import type { InvokePayload } from '../protocol/invocation';
 
-/** Throws `CARTON_RUNTIME_BAD_JSON` or `CARTON_RUNTIME_ARGUMENTS_NOT_ARRAY`. */
+/**
+ * Throws `CARTON_RUNTIME_BAD_JSON`, `CARTON_RUNTIME_ARGUMENTS_NOT_ARRAY` or `CARTON_RUNTIME_BAD_ARGUMENT`, and
+ * `CARTON_RPC_BAD_FRAME` for what no trigger sends.
+ */
 export function readArguments(payload: InvokePayload, body: Buffer): unknown[] {
   const plan = payload.hasExtra ? payload.extra.args : undefined;
   if (plan === undefined || plan.kind === 'array') return argumentArray(body);
@@ -21,11 +25,16 @@ export function readArguments(payload: InvokePayload, body: Buffer): unknown[] {
 
 function argumentArray(body: Buffer): unknown[] {
   const value = parseJson(body);
-  if (Array.isArray(value)) return value as unknown[];
-  throw new CartonError('CARTON_RUNTIME_ARGUMENTS_NOT_ARRAY', {
-    expected: 'a JSON array of arguments',
-    got: value === null ? 'null' : typeof value,
-  });
+  if (!Array.isArray(value)) {
+    throw new CartonError('CARTON_RUNTIME_ARGUMENTS_NOT_ARRAY', {
+      expected: 'a JSON array of arguments',
+      got: value === null ? 'null' : typeof value,
+    });
+  }
+  if (value.length > LIMITS.arguments) {
+    throw new CartonError('CARTON_RUNTIME_BAD_ARGUMENT', { expected: `at most ${LIMITS.arguments} arguments`, got: `${value.length}`, hint: 'Send a list as one argument.' });
+  }
+  return value as unknown[];
 }
 
 /** One decoder for all: it keeps no state between calls without `stream`. */

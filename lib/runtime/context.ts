@@ -4,6 +4,7 @@
  */
 import type { InvokePayload } from '../protocol/invocation';
 import type { TriggerType } from '../protocol/oneapi';
+import type { Extra } from '../protocol/extra';
 import type { ApplicationScope, FunctionLogger } from './application';
 
 /** Which invocation this is. */
@@ -51,7 +52,6 @@ export class FunctionContextImpl {
   readonly #source: ContextSource;
   #invocation: InvocationInfo | undefined;
   #trace: TraceInfo | undefined;
-  #extra: { user?: unknown; traceState?: string } | undefined;
 
   constructor(source: ContextSource) {
     this.#source = source;
@@ -73,7 +73,7 @@ export class FunctionContextImpl {
 
   /** What the application's resolver returned for the caller; undefined for nobody. */
   get user(): unknown {
-    return this.#readExtra().user;
+    return this.#extra.user;
   }
 
   get trace(): TraceInfo {
@@ -105,9 +105,9 @@ export class FunctionContextImpl {
     this.#source.waitUntil(work);
   }
 
-  #readExtra(): { user?: unknown; traceState?: string } {
-    this.#extra ??= this.#source.payload.extra;
-    return this.#extra;
+  /** Parsed once, by the payload. */
+  get #extra(): Extra {
+    return this.#source.payload.extra;
   }
 
   #readTrace(): TraceInfo {
@@ -115,7 +115,7 @@ export class FunctionContextImpl {
     const { traceId, spanId, parentId, sampled } = payload;
     return Object.freeze({
       traceparent: `00-${traceId}-${spanId}-${sampled ? '01' : '00'}`,
-      tracestate: this.#readExtra().traceState ?? '',
+      tracestate: this.#extra.traceState ?? '',
       traceId,
       spanId,
       parentId: parentId === NO_SPAN ? undefined : parentId,
@@ -123,3 +123,6 @@ export class FunctionContextImpl {
     });
   }
 }
+
+// Frozen, too: what one function hangs on it, every other function of the process would see.
+Object.freeze(FunctionContextImpl.prototype);

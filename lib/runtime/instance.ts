@@ -27,13 +27,15 @@ export interface InstanceOptions {
   readonly functions: readonly LoadedFunction[];
   readonly record: BeginRecord;
   readonly clock: Clock;
-  /** In development only: checked before each invocation. */
+  /** Errors show their stack, and what fails to load is not kept. */
+  readonly development: boolean;
+  /** In development: checked before each invocation. */
   readonly freshness: Freshness | undefined;
   /** `load` has changed. */
   readonly onLoad: () => void;
   /** Everything that ran has ended and nothing new is taken. */
   readonly onDrained: () => void;
-  /** A loaded file has changed: this instance answers no more. */
+  /** A loaded file has changed, or did not load: this instance takes no more. */
   readonly onStale: (file: string) => void;
 }
 
@@ -58,7 +60,7 @@ export class Instance implements InvocationHost {
     this.#options = options;
     this.application = options.application;
     this.revision = options.boot.revision;
-    this.development = options.freshness !== undefined;
+    this.development = options.development;
     this.clock = options.clock;
     this.#concurrency = options.boot.group.concurrency;
   }
@@ -144,6 +146,8 @@ export class Instance implements InvocationHost {
     this.#inflight += 1;
     this.#options.onLoad();
     new Invocation(this, call, payload, loaded).start();
+    // Its load error is the answer; whatever it was that failed may be there at the next request, so nobody gets it twice.
+    if (this.development && loaded.call === undefined) this.#retire(loaded.spec.file);
   }
 
   #refusal(): number | undefined {
@@ -151,9 +155,13 @@ export class Instance implements InvocationHost {
     if (this.#inflight >= this.#concurrency) return NACK.busy;
     const changed = this.#options.freshness?.changed();
     if (changed === undefined) return undefined;
-    this.#options.onStale(changed);
-    this.drain();
+    this.#retire(changed);
     return NACK.stale;
+  }
+
+  #retire(file: string): void {
+    this.#options.onStale(file);
+    this.drain();
   }
 
   #checkDrained(): void {

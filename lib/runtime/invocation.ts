@@ -5,7 +5,8 @@
  * It holds one of the instance's places until it has ended: with its answer, at its deadline, or, when the caller has
  * gone, once the function has settled.
  */
-import { CartonError, toWire, type WireError } from '../support/errors';
+import { CartonError, describe, toWire, type WireError } from '../support/errors';
+import { Chunks } from '../support/chunks';
 import type { Clock, Timer } from '../support/clock';
 import type { InvokePayload } from '../protocol/invocation';
 import type { CallListener, IncomingCall } from '../rpc/incoming_call';
@@ -14,7 +15,7 @@ import type { ApplicationScope, BootedApplication, FunctionLogger } from './appl
 import { readArguments } from './arguments';
 import { FunctionContextImpl, type ContextSource } from './context';
 import type { LoadedFunction } from './functions';
-import { encodeValue, errorItem, isStream, REPLY_KIND, sendItems, sendValue } from './result';
+import { closeStream, encodeValue, errorItem, isStream, isThenable, promiseOf, REPLY_KIND, sendItems, sendValue } from './result';
 import { LIMITS } from '../support/limits';
 import { taggedLogger } from './tagged_logger';
 import { wireOfThrown } from './thrown';
@@ -32,6 +33,8 @@ export interface InvocationHost {
   waitUntil(work: Promise<unknown>, logger: FunctionLogger): void;
 }
 
+const NO_BODY = Buffer.alloc(0);
+
 export class Invocation implements CallListener, ContextSource {
   readonly payload: InvokePayload;
   readonly deadline: number;
@@ -39,8 +42,8 @@ export class Invocation implements CallListener, ContextSource {
   readonly #call: IncomingCall;
   readonly #function: LoadedFunction;
   readonly #timer: Timer;
-  #body: Buffer[] = [];
-  #bodyBytes = 0;
+  /** Made with the first part of a body that comes as a stream. */
+  #body: Chunks | undefined;
   #ended = false;
   #begun = false;
   #abort: AbortController | undefined;
@@ -99,20 +102,21 @@ export class Invocation implements CallListener, ContextSource {
   }
 
   onBody(chunk: Buffer): void {
-    this.#bodyBytes += chunk.length;
-    if (this.#bodyBytes > this.#function.spec.bodyLimitBytes) {
+    if (this.#ended) return;
+    this.#body ??= new Chunks();
+    this.#body.push(chunk);
+    if (this.#body.bytes > this.#function.spec.bodyLimitBytes) {
       const expected = `at most ${this.#function.spec.bodyLimitBytes} bytes`;
       return this.#fail(toWire(new CartonError('CARTON_INGRESS_BODY_TOO_LARGE', { of: `function "${this.functionName}"`, expected })));
     }
-    this.#body.push(chunk);
     this.#call.received?.consumed(chunk.length);
   }
 
   onBodyEnd(error: WireError | undefined): void {
     if (this.#ended || this.#begun) return;
     if (error !== undefined) return this.#fail(error);
-    const body = Buffer.concat(this.#body, this.#bodyBytes);
-    this.#body = [];
+    const body = this.#body?.concat() ?? NO_BODY;
+    this.#body = undefined;
     this.#begin(body);
   }
 
@@ -129,24 +133,35 @@ export class Invocation implements CallListener, ContextSource {
     } catch (error) {
       return this.#fail(wireOfThrown(error, this.functionName, this.#host.development));
     }
-    this.#begun = true;
     const context = new FunctionContextImpl(this);
     const scope = this.scope;
     const call = this.#function.call;
-    this.#host.markBegun(this.#call);
+    if (!this.#markBegun()) return;
     try {
       const result = scope.run(() => call(context, ...args));
-      if (isThenable(result)) result.then((value) => this.#settle(value), (error: unknown) => this.#threw(error));
+      if (isThenable(result)) promiseOf(result).then((value) => this.#settle(value), (error: unknown) => this.#threw(error));
       else this.#settle(result);
     } catch (error) {
       this.#threw(error);
     }
   }
 
-  #settle(value: unknown): void {
-    if (this.#ended) return this.#discard(value);
-    if (isStream(value)) return void this.#sendStream(value);
+  /** False where it could not be noted: then the function is not called, because nobody could tell whether it was. */
+  #markBegun(): boolean {
     try {
+      this.#host.markBegun(this.#call);
+    } catch (cause) {
+      this.#fail(toWire(new CartonError('CARTON_RUNTIME_BUSY', { of: `function "${this.functionName}"`, expected: 'to note its beginning', got: describe(cause), cause })));
+      return false;
+    }
+    this.#begun = true;
+    return true;
+  }
+
+  #settle(value: unknown): void {
+    if (this.#ended) return void this.#discard(value);
+    try {
+      if (isStream(value)) return void this.#sendStream(value);
       const text = encodeValue(value);
       if (text === undefined) this.#call.reply();
       else if (text.length <= LIMITS.inlineBodyBytes) this.#call.replyText(text);
@@ -175,8 +190,12 @@ export class Invocation implements CallListener, ContextSource {
   }
 
   /** A result that comes after the end has no reader; a stream among them is closed, not left to fill up. */
-  #discard(value: unknown): void {
-    if (isStream(value)) void value[Symbol.asyncIterator]().return?.();
+  async #discard(value: unknown): Promise<void> {
+    try {
+      if (isStream(value)) await closeStream(value);
+    } catch (error) {
+      this.logger.warn(`a stream that came after the end could not be closed: ${describe(error)}`);
+    }
   }
 
   #threw(error: unknown): void {
@@ -222,8 +241,4 @@ export class Invocation implements CallListener, ContextSource {
     this.#timer.cancel();
     this.#host.ended();
   }
-}
-
-function isThenable(value: unknown): value is PromiseLike<unknown> {
-  return typeof value === 'object' && value !== null && typeof (value as { then?: unknown }).then === 'function';
 }

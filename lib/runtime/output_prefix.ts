@@ -3,11 +3,9 @@
  * many stays readable. In a process of several functions, the one that prints is known by its async context.
  */
 import { AsyncLocalStorage } from 'node:async_hooks';
+import type { Writable } from 'node:stream';
 
-/** Where lines go; the part of a standard stream that is used here. */
-export interface OutputStream {
-  write: (chunk: string | Uint8Array, ...rest: unknown[]) => boolean;
-}
+type Write = (chunk: string | Uint8Array, ...rest: unknown[]) => boolean;
 
 export class OutputPrefix {
   readonly #printing = new AsyncLocalStorage<string>();
@@ -15,7 +13,7 @@ export class OutputPrefix {
   name: string;
 
   /** From now on, each line on `streams` begins with `[name] `. */
-  constructor(name: string, streams: readonly OutputStream[]) {
+  constructor(name: string, streams: readonly Writable[]) {
     this.name = name;
     for (const stream of streams) this.#prefix(stream);
   }
@@ -35,10 +33,10 @@ export class OutputPrefix {
     return result;
   }
 
-  #prefix(stream: OutputStream): void {
-    const write = stream.write.bind(stream);
+  #prefix(stream: Writable): void {
+    const write = stream.write.bind(stream) as Write;
     let unfinished: string | undefined;
-    stream.write = (chunk, ...rest) => {
+    const prefixed: Write = (chunk, ...rest) => {
       // As latin1, one character is one byte: a chunk may end inside of a character.
       const bytes = (typeof chunk === 'string' ? Buffer.from(chunk, encodingOf(rest)) : Buffer.from(chunk)).toString('latin1');
       if (bytes === '') return write(chunk, ...rest);
@@ -47,6 +45,7 @@ export class OutputPrefix {
       unfinished = bytes.endsWith('\n') ? undefined : prefix;
       return write(Buffer.from(start + bytes.replace(/\n(?=[^])/g, `\n${prefix}`), 'latin1'), ...rest.filter((part) => typeof part === 'function'));
     };
+    stream.write = prefixed as typeof stream.write;
   }
 }
 

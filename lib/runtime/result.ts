@@ -7,7 +7,7 @@
  */
 import { Readable } from 'node:stream';
 import { StringDecoder } from 'node:string_decoder';
-import { CartonError, type WireError } from '../support/errors';
+import { CartonError, describe, type WireError } from '../support/errors';
 import { LIMITS } from '../support/limits';
 import type { StreamFormat } from '../protocol/oneapi';
 import type { StreamSender } from '../rpc/stream';
@@ -18,26 +18,46 @@ export const REPLY_KIND = Object.freeze({ value: 0, items: 1 });
 /** Throws `CARTON_RUNTIME_RESULT_NOT_SERIALIZABLE` or `CARTON_RUNTIME_RESULT_TOO_LARGE`; undefined stays undefined. */
 export function encodeValue(value: unknown): string | undefined {
   if (value === undefined) return undefined;
-  const text = stringify(value);
+  return stringify(value);
+}
+
+/** JSON of a result or of one item of a stream. */
+function stringify(value: unknown): string {
+  const text = jsonOf(value);
   if (text.length > LIMITS.resultBytes) {
-    throw new CartonError('CARTON_RUNTIME_RESULT_TOO_LARGE', { expected: `at most ${LIMITS.resultBytes} bytes of JSON`, got: `${text.length}` });
+    throw new CartonError('CARTON_RUNTIME_RESULT_TOO_LARGE', { expected: `at most ${LIMITS.resultBytes} characters of JSON`, got: `${text.length}` });
   }
   return text;
 }
 
-function stringify(value: unknown): string {
+function jsonOf(value: unknown): string {
   let text: string | undefined;
   try {
     text = JSON.stringify(value);
   } catch (cause) {
-    throw new CartonError('CARTON_RUNTIME_RESULT_NOT_SERIALIZABLE', { expected: 'a JSON value', got: (cause as Error).message, cause });
+    throw new CartonError('CARTON_RUNTIME_RESULT_NOT_SERIALIZABLE', { expected: 'a JSON value', got: describe(cause).slice(0, LIMITS.errorCharacters), cause });
   }
-  if (text === undefined) throw new CartonError('CARTON_RUNTIME_RESULT_NOT_SERIALIZABLE', { expected: 'a JSON value', got: `a ${typeof value}` });
+  if (text === undefined) throw new CartonError('CARTON_RUNTIME_RESULT_NOT_SERIALIZABLE', { expected: 'a JSON value', got: value === undefined ? 'undefined' : `a ${typeof value}` });
   return text;
 }
 
 export function isStream(value: unknown): value is AsyncIterable<unknown> {
   return typeof value === 'object' && value !== null && Symbol.asyncIterator in value;
+}
+
+export function isThenable(value: unknown): value is PromiseLike<unknown> {
+  return (typeof value === 'object' || typeof value === 'function') && value !== null && typeof (value as { then?: unknown }).then === 'function';
+}
+
+/** Settles once, whatever the thenable does; a real promise does so by itself. */
+export function promiseOf(value: PromiseLike<unknown>): PromiseLike<unknown> {
+  return value instanceof Promise ? value : Promise.resolve(value);
+}
+
+/** Closes a stream that nobody will read. An iterator of a Readable that was never asked for anything closes nothing. */
+export async function closeStream(value: AsyncIterable<unknown>): Promise<void> {
+  if (value instanceof Readable) value.destroy();
+  else await value[Symbol.asyncIterator]().return?.();
 }
 
 /** Sends every item as the reader has room for it; returns early, and closes the source, once the reader has gone. */

@@ -6,19 +6,20 @@
 import { unlinkSync } from 'node:fs';
 import type { Server } from 'node:net';
 import type { Duplex } from 'node:stream';
-import { join } from 'node:path';
 import type { Clock } from '../support/clock';
 import { CartonError, toWire } from '../support/errors';
-import { decodeControl, expectFields, METHOD, type InstanceBoot, type ProcessBoot, type ServiceMock } from '../protocol/control';
+import { decodeControl, expectMocks, METHOD, type InstanceBoot, type ProcessBoot } from '../protocol/control';
 import { BeginRecord } from '../rpc/begin_record';
+import type { IncomingCall } from '../rpc/incoming_call';
 import { acceptSession, listen, sameToken, type Accepted } from '../rpc/handshake';
-import { codeFile } from '../spec/code_file';
+import type { FunctionSpec } from '../spec/types';
 import { AgentLink } from './agent_link';
 import type { BootedApplication } from './application';
-import { Freshness } from './freshness';
-import { loadFunctions } from './functions';
+import type { Freshness } from './freshness';
+import { fileOf, loadFunctions, type LoadedFunction } from './functions';
 import { Instance } from './instance';
 import { launchError } from './launch_error';
+import type { OutputPrefix } from './output_prefix';
 
 export interface ServeOptions {
   /** Connected to the agent; whoever holds its other end is trusted. */
@@ -26,9 +27,11 @@ export interface ServeOptions {
   readonly process: ProcessBoot;
   /** May still be booting. */
   readonly application: Promise<BootedApplication>;
-  /** Epoch milliseconds at which the process began. */
-  readonly startedAt: number;
   readonly clock: Clock;
+  /** In development: what this process has loaded so far, recording. Undefined: nothing is ever loaded anew. */
+  readonly freshness?: Freshness;
+  /** In development: names what each function prints. */
+  readonly output?: OutputPrefix;
   /** The instance has ended: leave the process, or forget it. `code` is an exit code. */
   readonly onEnd: (code: number) => void;
   /** Called once the instance is told whom it serves. */
@@ -48,6 +51,8 @@ class InstanceServer {
   #instance: Instance | undefined;
   #listener: Server | undefined;
   #record: BeginRecord | undefined;
+  /** The application could not be booted, and nobody was told yet. */
+  #bootFailed = false;
   #draining = false;
   #ended = false;
 
@@ -56,11 +61,15 @@ class InstanceServer {
     this.#link = new AgentLink({
       clock: options.clock,
       onEvent: (method, payload) => this.#onEvent(method, payload),
+      onCall: (call) => void this.#onCall(call),
       onAbandoned: () => this.drain(),
       load: () => this.#instance?.load ?? { inflight: 0, served: 0 },
     });
-    // Whoever booted ahead of time hears of a failed boot only once it is to become an instance.
-    options.application.catch(() => undefined);
+    options.application.then(
+      () => options.freshness?.booted(),
+      // Whoever booted ahead of time tells of it only once it is to become an instance.
+      () => (this.#bootFailed = true),
+    );
     acceptSession(options.channel, () => ({ welcome: {}, handlers: (session) => this.#link.attach(session) }));
   }
 
@@ -79,35 +88,56 @@ class InstanceServer {
         return this.drain();
       case METHOD.reloadLogs:
         return void this.#options.application.then((application) => application.reloadLogs());
-      case METHOD.mock:
-        return void this.#mock(expectFields<{ mocks: ServiceMock[] }>(decodeControl(payload), { mocks: 'object' }).mocks);
       default:
         throw new CartonError('CARTON_RPC_BAD_FRAME', { expected: 'a control event', got: `method ${method}` });
     }
   }
 
-  async #mock(mocks: readonly ServiceMock[]): Promise<void> {
-    (await this.#options.application).setMocks(mocks);
+  /** The one call of an agent: mocks, which a test has to know in place before it goes on. */
+  async #onCall(call: IncomingCall): Promise<void> {
+    try {
+      if (call.method !== METHOD.mock) throw new CartonError('CARTON_RPC_BAD_FRAME', { expected: 'a control call', got: `method ${call.method}` });
+      const mocks = expectMocks(decodeControl(call.payload));
+      (await this.#options.application).setMocks(mocks);
+      call.reply();
+    } catch (error) {
+      call.fail(toWire(error instanceof CartonError ? error : launchError(error, this.#options.process)));
+    }
   }
 
   async #start(boot: InstanceBoot): Promise<void> {
     this.#boot = boot;
     this.#link.graceMs = boot.agentGraceMs;
     this.#options.onBoot?.(boot);
+    // What failed ahead of time may have failed for the want of a file that is there by now.
+    if (this.#bootFailed && this.#options.freshness !== undefined) return this.#retire(this.#options.process.application.baseDir);
     try {
       const application = await this.#options.application;
+      if (this.#retiredAsStale()) return;
       if (boot.mocks.length > 0) application.setMocks(boot.mocks);
       await this.#serve(boot, application);
     } catch (error) {
+      if (this.#retiredAsStale()) return;
       this.#link.failed({ error: toWire(launchError(error, this.#options.process)) });
       await this.#end(1);
     }
   }
 
+  /** In development: the application was edited while it booted or waited, so another process is to serve. */
+  #retiredAsStale(): boolean {
+    const changed = this.#options.freshness?.changed();
+    if (changed === undefined) return false;
+    this.#retire(changed);
+    return true;
+  }
+
+  #retire(file: string): void {
+    this.#link.stale(file);
+    void this.#end(0);
+  }
+
   async #serve(boot: InstanceBoot, application: BootedApplication): Promise<void> {
-    const { development, application: descriptor } = this.#options.process;
-    const functions = await loadFunctions(descriptor.baseDir, boot.functions, development);
-    const files = boot.functions.map(({ file }) => codeFile(join(descriptor.baseDir, file)) ?? join(descriptor.baseDir, file));
+    const functions = await this.#load(boot.functions, application);
     this.#record = new BeginRecord(boot.recordPath);
     const instance = new Instance({
       boot,
@@ -115,7 +145,8 @@ class InstanceServer {
       functions,
       record: this.#record,
       clock: this.#options.clock,
-      freshness: development ? new Freshness(descriptor.baseDir, files, this.#options.startedAt) : undefined,
+      development: this.#options.process.development,
+      freshness: this.#options.freshness,
       onLoad: () => this.#link.loadChanged(),
       onDrained: () => void this.#end(0),
       onStale: (file) => this.#link.stale(file),
@@ -124,6 +155,20 @@ class InstanceServer {
     this.#listener = await listen(boot.socketPath, (token) => this.#authorize(token, boot, instance));
     if (this.#draining) return this.drain();
     this.#link.ready(instance.ready);
+  }
+
+  async #load(specs: readonly FunctionSpec[], application: BootedApplication): Promise<LoadedFunction[]> {
+    const { freshness, output, process: { development, application: { baseDir } } } = this.#options;
+    // By name, because `require` is not what loads an ES module, nor a file that is missing.
+    for (const spec of specs) freshness?.note(fileOf(baseDir, spec));
+    const functions = await loadFunctions(specs, { baseDir, development, output });
+    for (const { spec, error } of functions) {
+      if (error === undefined) continue;
+      const tell = (): void => application.logger.error(`[${spec.name}] ${error.code} ${error.message}${error.thrown?.stack === undefined ? '' : `\n${error.thrown.stack}`}`);
+      if (output === undefined) tell();
+      else output.run(spec.name, tell);
+    }
+    return functions;
   }
 
   /** Rights follow the token: a worker's opens invocations, an agent's opens control. */

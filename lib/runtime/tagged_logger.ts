@@ -1,6 +1,7 @@
 /**
  * A logger that puts function and invocation in front of each line.
  */
+import { describe } from '../support/errors';
 import type { FunctionLogger } from './application';
 
 /** Digits of the invocation's id that a log line shows: enough to find its other lines. */
@@ -10,7 +11,7 @@ export function taggedLogger(logger: FunctionLogger, functionName: string, id: (
   let tag: string | undefined;
   const tagged = (message: unknown): string => {
     tag ??= `[${functionName} ${id().slice(0, ID_DIGITS)}]`;
-    return message instanceof Error ? `${tag} ${message.stack ?? message.message}` : `${tag} ${String(message)}`;
+    return `${tag} ${textOf(message)}`;
   };
   return Object.freeze({
     debug: (message: unknown, ...args: unknown[]) => logger.debug(tagged(message), ...args),
@@ -18,4 +19,13 @@ export function taggedLogger(logger: FunctionLogger, functionName: string, id: (
     warn: (message: unknown, ...args: unknown[]) => logger.warn(tagged(message), ...args),
     error: (message: unknown, ...args: unknown[]) => logger.error(tagged(message), ...args),
   });
+}
+
+/** What a function threw is logged here, and logging it must not throw again. */
+function textOf(message: unknown): string {
+  try {
+    return message instanceof Error ? String(message.stack ?? message.message) : String(message);
+  } catch {
+    return describe(message);
+  }
 }

@@ -28,8 +28,12 @@ export class InlineLauncher implements Launcher {
     return { pid: process.pid, channel: near, exited, kill: () => instance?.drain() };
   }
 
-  refresh(): void {
+  replenish(): void {
     // Inline instances run the application as it is; nothing is booted ahead of time.
+  }
+
+  refresh(): void {
+    // As above.
   }
 
   async close(): Promise<void> {

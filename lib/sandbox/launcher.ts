@@ -31,8 +31,10 @@ export interface Launcher {
   readonly kind: 'fork' | 'spawn' | 'inline';
   /** Rejects with `CARTON_INSTANCE_LAUNCH_FAILED` where no process could be made. */
   launch(boot: InstanceBoot): Promise<Sandbox>;
-  /** The files of the application changed: whatever was booted ahead of time is to be booted anew. */
-  refresh(): void;
+  /** Boots ahead of time what it keeps ready; a good moment is when nothing that a request waits for is booting. */
+  replenish(): void;
+  /** Files of the application changed at `changedAt` (epoch milliseconds): what booted ahead of that boots anew. */
+  refresh(changedAt: number): void;
   /** Ends what was booted ahead of time; sandboxes that were handed out are not touched. */
   close(): Promise<void>;
 }

@@ -22,10 +22,19 @@ export interface SpawnOptions {
   readonly log: HostLog;
 }
 
+/** A process that boots, or has booted, the application ahead of time. */
+interface Spare {
+  readonly startedAt: number;
+  readonly sandbox: Promise<Sandbox>;
+}
+
+/** Milliseconds by which a file's time may lie before the moment of its change. */
+const FILE_TIME_STEP_MS = 20;
+
 export class SpawnLauncher implements Launcher {
   readonly kind = 'spawn';
   readonly #options: SpawnOptions;
-  #spares: Sandbox[] = [];
+  readonly #spares = new Set<Spare>();
   #closed = false;
 
   constructor(options: SpawnOptions) {
@@ -34,49 +43,53 @@ export class SpawnLauncher implements Launcher {
 
   /** The boot itself travels over the channel; a process needs it only once its application is up. */
   async launch(_boot: InstanceBoot): Promise<Sandbox> {
-    const spare = this.#spares.shift();
-    if (this.#options.spares > 0) setImmediate(() => this.#refill());
-    return spare ?? this.#spawn();
+    const [spare] = this.#spares;
+    if (spare === undefined) return this.#spawn();
+    this.#spares.delete(spare);
+    return spare.sandbox;
   }
 
-  refresh(): void {
-    const old = this.#spares;
-    this.#spares = [];
-    for (const spare of old) spare.kill();
-    this.#refill();
+  replenish(): void {
+    while (!this.#closed && this.#spares.size < this.#options.spares) this.#addSpare();
+  }
+
+  /** A spare says itself that it is outdated; ending it now saves the time that a request would wait for that. */
+  refresh(changedAt: number): void {
+    for (const spare of this.#spares) if (spare.startedAt <= changedAt + FILE_TIME_STEP_MS) void this.#drop(spare);
+    this.replenish();
   }
 
   async close(): Promise<void> {
     this.#closed = true;
-    const old = this.#spares;
-    this.#spares = [];
-    for (const spare of old) spare.kill();
-    await Promise.all(old.map((spare) => spare.exited));
+    await Promise.all([...this.#spares].map((spare) => this.#drop(spare)));
   }
 
-  #refill(): void {
-    while (!this.#closed && this.#spares.length < this.#options.spares) {
-      this.#spawn().then(
-        (spare) => this.#watchSpare(spare),
-        (error: unknown) => this.#options.log.warn(`no process could be started ahead of time: ${describe(error)}`),
-      );
-      return;
-    }
+  #addSpare(): void {
+    const spare = { startedAt: Date.now(), sandbox: this.#spawn() };
+    this.#spares.add(spare);
+    spare.sandbox.then(
+      // A spare whose application does not boot stays to tell why; one that ended by itself is no use.
+      (sandbox) => void sandbox.exited.then(() => this.#spares.delete(spare)),
+      (error: unknown) => {
+        this.#spares.delete(spare);
+        this.#options.log.warn(`no process could be started ahead of time: ${describe(error)}`);
+      },
+    );
   }
 
-  #watchSpare(spare: Sandbox): void {
-    if (this.#closed) return spare.kill();
-    this.#spares.push(spare);
-    // A spare whose application does not boot stays to tell why; one that ended by itself is no use.
-    void spare.exited.then(() => {
-      this.#spares = this.#spares.filter((other) => other !== spare);
-    });
+  async #drop(spare: Spare): Promise<void> {
+    this.#spares.delete(spare);
+    // One that could not be started has said so.
+    const sandbox = await spare.sandbox.catch(() => undefined);
+    sandbox?.kill();
+    await sandbox?.exited;
   }
 
   #spawn(): Promise<Sandbox> {
     const { entry, execArgv, process: boot } = this.#options;
     const child = spawn(process.execPath, [...execArgv, entry, JSON.stringify(boot)], {
       cwd: boot.application.baseDir,
+      env: withoutInspector(process.env),
       stdio: ['ignore', 'inherit', 'inherit', 'pipe'],
       // A group of its own: a Ctrl-C in the terminal is the host's to handle, and a kill reaches what it started.
       detached: true,
@@ -84,6 +97,21 @@ export class SpawnLauncher implements Launcher {
     child.unref();
     return sandboxOf(child);
   }
+}
+
+const INSPECTOR_FLAG = /^--(?:inspect(?:-brk|-wait|-port)?|debug-port)(?:=|$)/;
+/** Flags that may be followed by their value as an argument of its own. */
+const FLAG_WITH_VALUE = /^--(?:inspect-port|debug-port)$/;
+
+/** Node's flags without those of the inspector: its port belongs to the process that was started with them. */
+export function withoutInspectorFlags(flags: readonly string[]): string[] {
+  return flags.filter((flag, index) => !INSPECTOR_FLAG.test(flag) && !FLAG_WITH_VALUE.test(flags[index - 1] ?? ''));
+}
+
+function withoutInspector(environment: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
+  const options = environment['NODE_OPTIONS'];
+  if (options?.includes('--inspect') !== true) return environment;
+  return { ...environment, NODE_OPTIONS: withoutInspectorFlags(options.split(/\s+/)).join(' ') };
 }
 
 function sandboxOf(child: ChildProcess): Promise<Sandbox> {

@@ -2,15 +2,17 @@
  * The agent's hold on one instance: its control session, its process, and the news from it. It serves alike for one
  * that this agent launched and for one that outlived a former agent.
  */
-import { readFileSync } from 'node:fs';
-import type { Clock } from '../support/clock';
+import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
+import type { Clock, Timer } from '../support/clock';
 import { CartonError, toWire, type WireError } from '../support/errors';
 import type { HostProcess } from '../support/host_environment';
+import { LIMITS } from '../support/limits';
 import { hostProcessOf, isAlive } from '../support/host_process';
 import {
   decodeControl, encodeControl, expectFields, METHOD,
-  type InstanceAddress, type InstanceBoot, type InstanceFailed, type InstanceLoad, type InstanceReady, type ServiceMock,
+  type InstanceAddress, type InstanceBoot, type InstanceLoad, type InstanceReady, type ServiceMock,
 } from '../protocol/control';
+import { readWireError } from '../protocol/wire_error';
 import { connectSession, openSession } from '../rpc/handshake';
 import type { Session, SessionHandlers } from '../rpc/session';
 import type { Sandbox } from '../sandbox/launcher';
@@ -37,6 +39,7 @@ export class LiveInstance {
   #session: Session | undefined;
   #failure: WireError | undefined;
   #kill: () => void = () => undefined;
+  #ready = false;
   #ended = false;
   pid = 0;
 
@@ -65,20 +68,27 @@ export class LiveInstance {
   ): Promise<{ instance: LiveInstance; ready: InstanceReady }> {
     return new Promise((resolve, reject) => {
       let instance: LiveInstance | undefined;
-      connectSession(address.socketPath, controlToken, (session) => ({
+      let timer: Timer | undefined;
+      const handlers = (session: Session): SessionHandlers => ({
         onEvent: (method, payload) => {
           if (instance !== undefined) return instance.#onEvent(method, payload);
-          if (method !== METHOD.ready) return;
-          const ready = expectFields<InstanceReady>(decodeControl(payload), { id: 'string', pid: 'number', group: 'string', revision: 'string', inflight: 'number', served: 'number', draining: 'boolean' });
+          const ready = readReady(method, payload, address.id);
           instance = new LiveInstance(address, ready.group, clock, listener);
           instance.#adopt(session, ready.pid);
+          timer?.cancel();
           resolve({ instance, ready });
         },
         onClosed: (error) => {
+          timer?.cancel();
           if (instance === undefined) reject(error ?? new CartonError('CARTON_RPC_CLOSED'));
           else instance.#adoptedClosed(instance.#process as HostProcess);
         },
-      })).catch(reject);
+      });
+      connectSession(address.socketPath, controlToken, (session) => {
+        // One that answers and then never says what it is would hold up the agent's start for ever.
+        timer = clock.after(LIMITS.handshakeMs, () => session.close(new CartonError('CARTON_RPC_HANDSHAKE_TIMEOUT', { of: `instance ${address.id}` })));
+        return handlers(session);
+      }).catch(reject);
     });
   }
 
@@ -96,8 +106,9 @@ export class LiveInstance {
     this.#session?.event(METHOD.reloadLogs, encodeControl({}));
   }
 
-  setMocks(mocks: readonly ServiceMock[]): void {
-    this.#session?.event(METHOD.mock, encodeControl({ mocks }));
+  /** Resolves once they are in place. Rejects with what the instance says, or `CARTON_RPC_CLOSED`. */
+  async setMocks(mocks: readonly ServiceMock[]): Promise<void> {
+    await this.#session?.request(METHOD.mock, encodeControl({ mocks }));
   }
 
   kill(): void {
@@ -112,6 +123,7 @@ export class LiveInstance {
 
   #adopt(session: Session, pid: number): void {
     this.#session = session;
+    this.#ready = true;
     this.pid = pid;
     this.#process = hostProcessOf(pid);
     const adopted = this.#process;
@@ -137,13 +149,16 @@ export class LiveInstance {
     const message = decodeControl(payload);
     switch (method) {
       case METHOD.ready:
+        // Each one makes work for the scheduler and all workers.
+        if (this.#ready) throw new CartonError('CARTON_RPC_BAD_FRAME', { expected: 'to be told once', got: 'ready again' });
+        this.#ready = true;
         return this.#listener.onReady(this);
       case METHOD.load:
-        return this.#listener.onLoad(this, expectFields<InstanceLoad>(message, { inflight: 'number', served: 'number' }));
+        return this.#listener.onLoad(this, expectFields<InstanceLoad>(message, { inflight: 'count', served: 'count' }));
       case METHOD.stale:
         return this.#listener.onStale(this, expectFields<{ file: string }>(message, { file: 'string' }).file);
       case METHOD.failed:
-        this.#failure = expectFields<InstanceFailed>(message, { error: 'object' }).error;
+        this.#failure = readWireError(message['error']);
         return;
       default:
         throw new CartonError('CARTON_RPC_BAD_FRAME', { expected: 'an event of an instance', got: `method ${method}` });
@@ -167,12 +182,34 @@ function exitFailure(group: string, code: number | null): WireError | undefined 
   return toWire(new CartonError('CARTON_INSTANCE_LAUNCH_FAILED', { of: group, expected: 'a process that serves', got: `exit code ${code}` }));
 }
 
+/** What an instance says of itself when it is adopted. It runs code that is not ours: nobody else's pid may be in it. */
+function readReady(method: number, payload: Buffer, id: string): InstanceReady {
+  if (method !== METHOD.ready) throw new CartonError('CARTON_RPC_BAD_FRAME', { expected: 'an instance to say what it is', got: `method ${method}` });
+  const ready = expectFields<InstanceReady>(decodeControl(payload), {
+    id: 'string', pid: 'count', group: 'string', revision: 'string', inflight: 'count', served: 'count', draining: 'boolean',
+  });
+  if (ready.id !== id) throw new CartonError('CARTON_RPC_BAD_FRAME', { expected: `instance ${id}`, got: ready.id });
+  // A kill goes to the process group: 0 and 1 would be our own and everybody's.
+  if (ready.pid <= 1 || ready.pid === process.pid || ready.pid === process.ppid) throw new CartonError('CARTON_RPC_BAD_FRAME', { expected: 'a pid of its own', got: `${ready.pid}` });
+  return ready;
+}
+
+/** Bytes of a begin record that are looked at: the slots of 512 sessions. The file is the instance's to write. */
+const RECORD_BYTES = 4096;
+
 /** 1 where the begin record tells of any invocation: it knows of more than the last report of load. */
 function begunIn(recordPath: string): number {
+  let fd: number;
   try {
-    return readFileSync(recordPath).some((byte) => byte !== 0) ? 1 : 0;
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return 0;
-    throw error;
+    fd = openSync(recordPath, constants.O_RDONLY | constants.O_NONBLOCK);
+  } catch {
+    return 0; // It was never made, or is gone already: then nothing is known beyond the last report.
+  }
+  try {
+    if (!fstatSync(fd).isFile()) return 0;
+    const bytes = Buffer.alloc(RECORD_BYTES);
+    return bytes.subarray(0, readSync(fd, bytes, 0, bytes.length, 0)).some((byte) => byte !== 0) ? 1 : 0;
+  } finally {
+    closeSync(fd);
   }
 }

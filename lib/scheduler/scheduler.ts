@@ -10,11 +10,11 @@
  */
 import type { Server } from 'node:net';
 import { sep } from 'node:path';
-import { CartonError, describe, toWire, type WireError } from '../support/errors';
-import type { Timer } from '../support/clock';
+import { CartonError, codeOf, describe, toWire, type WireError } from '../support/errors';
+import { delay, type Timer } from '../support/clock';
 import { HostDirectory } from '../support/host_directory';
 import type { HostEnvironment } from '../support/host_environment';
-import type { Demand, InstanceAddress, InstanceBoot, InstanceLoad, InstanceLost, InstancesPush, ServiceMock, SpecsPush } from '../protocol/control';
+import type { Demand, InstanceAddress, InstanceBoot, InstanceLoad, InstanceLost, InstancesPush, MocksChange, ServiceMock, SpecsPush } from '../protocol/control';
 import { listen, sameToken } from '../rpc/handshake';
 import type { Launcher } from '../sandbox/launcher';
 import type { FunctionSpec, Revision } from '../spec/types';
@@ -27,7 +27,7 @@ import {
   markUnresponsive, refused, retired, setGroups, terminateStarted, adopted,
 } from './transitions';
 import { WorkerSessions, type WorkerListener } from './worker_sessions';
-import { unlinkSync } from 'node:fs';
+import { statSync, unlinkSync } from 'node:fs';
 
 export interface SchedulerOptions {
   readonly environment: HostEnvironment;
@@ -54,11 +54,15 @@ export class Scheduler implements InstanceListener, WorkerListener {
   #rescan: Timer | undefined;
   #soon: NodeJS.Immediate | undefined;
   #onEmpty: (() => void) | undefined;
+  #look: Promise<void> = Promise.resolve();
+  #nextLook: Promise<void> | undefined;
+  /** What was wrong with the specs at the last look. */
+  #invalid: string | undefined;
 
   constructor(options: SchedulerOptions) {
-    const { config, hostProcess, development, log } = options.environment;
+    const { application, config, hostProcess, development, log } = options.environment;
     this.#options = options;
-    this.#directory = new HostDirectory(config.directory, hostProcess);
+    this.#directory = new HostDirectory(config.directory, hostProcess, application.baseDir);
     this.#state = initialState({ ...config, development });
     this.#workers = new WorkerSessions(this, log);
   }
@@ -87,17 +91,19 @@ export class Scheduler implements InstanceListener, WorkerListener {
     this.#turn();
   }
 
+  /** In development: all is up and nobody waits, so the launcher may boot ahead of the first request. */
+  hostReady(): void {
+    this.#options.launcher.replenish();
+  }
+
   /** In development: a file of the application was changed. */
   async fileChanged(path: string): Promise<void> {
-    const { application, config, log } = this.#options.environment;
+    const { application, config } = this.#options.environment;
     const functions = application.baseDir + sep + config.functionDirectory.replaceAll('/', sep) + sep;
-    if (!path.startsWith(functions)) this.#options.launcher.refresh();
+    // What boots ahead has not loaded any function; one that is gone changed now at the latest.
+    if (!path.startsWith(functions)) this.#options.launcher.refresh(statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? Date.now());
     filesChanged(this.#state);
-    try {
-      await this.refreshSpecs();
-    } catch (error) {
-      log.error(describe(error));
-    }
+    await this.refreshSpecs();
   }
 
   reloadLogs(): void {
@@ -121,6 +127,7 @@ export class Scheduler implements InstanceListener, WorkerListener {
     becameReady(this.#state, instance.address.id, this.#now);
     this.#pushInstances(instance.group);
     this.#turn();
+    this.#replenish();
   }
 
   onLoad(instance: LiveInstance, load: InstanceLoad): void {
@@ -149,6 +156,7 @@ export class Scheduler implements InstanceListener, WorkerListener {
     ended(this.#state, { id, ...end }, this.#now);
     this.#pushInstances(instance.group);
     this.#turn();
+    this.#replenish();
     this.#checkEmpty();
   }
 
@@ -168,18 +176,58 @@ export class Scheduler implements InstanceListener, WorkerListener {
     this.#pushSpecs();
   }
 
-  async refreshSpecs(): Promise<void> {
-    const before = this.#revision?.revision;
-    const next = await this.#options.loadRevision(true);
-    if (next.revision === before) return;
-    this.#setRevision(next);
-    this.#pushSpecs();
-    this.#turn();
+  /**
+   * In development: looks at the functions and their specs again. Where they are not valid the log says why, once, and
+   * the last good ones stay. One look at a time, so that an older one cannot overtake; a look that has begun may have
+   * missed the change, so whoever asks meanwhile shares the next.
+   */
+  refreshSpecs(): Promise<void> {
+    this.#nextLook ??= this.#look.then(() => {
+      this.#look = this.#nextLook as Promise<void>;
+      this.#nextLook = undefined;
+      return this.#lookAtSpecs();
+    });
+    return this.#nextLook;
   }
 
-  async setMocks(mocks: readonly ServiceMock[]): Promise<void> {
-    this.#mocks = mocks;
-    for (const instance of this.#live.values()) instance.setMocks(mocks);
+  async #lookAtSpecs(): Promise<void> {
+    try {
+      const before = this.#revision?.revision;
+      const next = await this.#loadAnew();
+      this.#invalid = undefined;
+      if (next.revision === before) return;
+      this.#setRevision(next);
+      this.#pushSpecs();
+      this.#turn();
+    } catch (error) {
+      const problem = describe(error);
+      if (problem !== this.#invalid) this.#options.environment.log.error(`${problem} The functions stay as they were.`);
+      this.#invalid = problem;
+    }
+  }
+
+  /** A file is empty for the moment in which an editor writes it, so what is not valid gets a second look. */
+  async #loadAnew(): Promise<Revision> {
+    try {
+      return await this.#options.loadRevision(true);
+    } catch {
+      await delay(this.#options.environment.clock, SECOND_LOOK_MS);
+      return this.#options.loadRevision(true);
+    }
+  }
+
+  /** For tests. Resolves once all instances have the mocks; rejects with what one of them does not know. */
+  async setMocks({ mocks, keep }: MocksChange): Promise<void> {
+    const before = this.#mocks;
+    const kept = before.filter((old) => keep && !mocks.some((mock) => mock.service === old.service && mock.method === old.method));
+    this.#mocks = [...kept, ...mocks];
+    const done = await Promise.allSettled([...this.#live.values()].map((instance) => instance.setMocks(this.#mocks)));
+    // An instance that has ended meanwhile needs none.
+    const failed = done.find((result) => result.status === 'rejected' && codeOf(result.reason) !== 'CARTON_RPC_CLOSED');
+    if (failed?.status !== 'rejected') return;
+    // What one instance does not know, none can be launched with.
+    this.#mocks = before;
+    throw failed.reason as CartonError;
   }
 
   get #now(): number {
@@ -201,6 +249,13 @@ export class Scheduler implements InstanceListener, WorkerListener {
     const how = end.failure?.message ?? (end.bySignal ? 'ended by a signal' : 'ended by itself');
     this.#options.environment.log.error(`instance ${instance.address.id} of ${instance.group} (pid ${instance.pid}): ${how}`);
     if (end.failure?.thrown?.stack !== undefined) this.#options.environment.log.error(end.failure.thrown.stack);
+  }
+
+  /** Unless something boots for those that wait: it has the machine to itself until then. */
+  #replenish(): void {
+    if (!this.#options.environment.development) return;
+    for (const instance of this.#state.instances.values()) if (instance.phase === 'launching') return;
+    if (!this.#state.closing) this.#options.launcher.replenish();
   }
 
   /** Decides and does, until nothing but waiting is left. */
@@ -247,6 +302,7 @@ export class Scheduler implements InstanceListener, WorkerListener {
       (sandbox) => {
         const instance = LiveInstance.launched(sandbox, boot, environment.clock, this);
         this.#live.set(id, instance);
+        if (boot.mocks !== this.#mocks) instance.setMocks(this.#mocks).catch((error: unknown) => environment.log.warn(describe(error)));
         // It may have been taken back while its process came to be.
         if (this.#state.instances.get(id)?.phase !== 'launching') instance.kill();
       },
@@ -350,6 +406,7 @@ export class Scheduler implements InstanceListener, WorkerListener {
 }
 
 const ORPHAN_SCAN_MS = 500;
+const SECOND_LOOK_MS = 30;
 
 /** Workers learn where an instance is and how to call it; what opens its control stays here. */
 function addressOnly({ id, socketPath, recordPath, callToken }: InstanceAddress): InstanceAddress {

@@ -1,11 +1,12 @@
 /**
  * The agent's sessions with the app workers: pushes functions and instances to all of them, adds up their demand.
  */
-import { CartonError, describe } from '../support/errors';
+import { CartonError, describe, toWire } from '../support/errors';
 import type { HostLog } from '../support/host_environment';
+import { LIMITS } from '../support/limits';
 import {
-  decodeControl, encodeControl, expectFields, METHOD,
-  type Demand, type GroupRefused, type InstanceLost, type InstancesPush, type ServiceMock, type SpecsPush,
+  decodeControl, encodeControl, expectFields, expectMocks, METHOD,
+  type Demand, type GroupRefused, type InstanceLost, type InstancesPush, type MocksChange, type SpecsPush,
 } from '../protocol/control';
 import type { IncomingCall } from '../rpc/incoming_call';
 import type { Session, SessionHandlers } from '../rpc/session';
@@ -18,7 +19,7 @@ export interface WorkerListener {
   /** The number of workers has changed: everyone's share has, too. */
   onWorkers(): void;
   refreshSpecs(): Promise<void>;
-  setMocks(mocks: readonly ServiceMock[]): Promise<void>;
+  setMocks(change: MocksChange): Promise<void>;
 }
 
 export class WorkerSessions {
@@ -86,22 +87,30 @@ export class WorkerSessions {
   #onEvent(session: Session, method: number, payload: Buffer): void {
     const message = decodeControl(payload);
     if (method === METHOD.demand) {
-      const demand = expectFields<Demand>(message, { group: 'string', waiting: 'number', inflight: 'number' });
-      this.#demands.get(session)?.set(demand.group, demand);
+      const demand = expectFields<Demand>(message, { group: 'string', waiting: 'count', inflight: 'count' });
+      this.#note(session, demand);
       return this.#listener.onDemand(this.#total(demand.group));
     }
     if (method === METHOD.lost) return this.#listener.onLost(expectFields<InstanceLost>(message, { id: 'string', reason: 'string' }));
     throw new CartonError('CARTON_RPC_BAD_FRAME', { expected: 'an event of a worker', got: `method ${method}` });
   }
 
+  #note(session: Session, demand: Demand): void {
+    const demands = this.#demands.get(session);
+    demands?.set(demand.group, demand);
+    if ((demands?.size ?? 0) <= LIMITS.demandGroups) return;
+    throw new CartonError('CARTON_RPC_BAD_FRAME', { expected: `demand of at most ${LIMITS.demandGroups} groups`, got: 'more' });
+  }
+
   async #onCall(call: IncomingCall): Promise<void> {
     try {
       if (call.method === METHOD.refreshSpecs) await this.#listener.refreshSpecs();
       else if (call.method === METHOD.setMocks) {
-        const { mocks } = expectFields<{ mocks: ServiceMock[] }>(decodeControl(call.payload), { mocks: 'object' });
-        await this.#listener.setMocks(mocks);
+        const message = decodeControl(call.payload);
+        await this.#listener.setMocks({ mocks: expectMocks(message), keep: expectFields<MocksChange>(message, { keep: 'boolean' }).keep });
       } else throw new CartonError('CARTON_RPC_BAD_FRAME', { expected: 'a call of a worker', got: `method ${call.method}` });
     } catch (error) {
+      if (call.method === METHOD.setMocks && error instanceof CartonError) return call.fail(toWire(error));
       // What was asked for failed, not the asking: the worker goes on with what it knows.
       this.#log.warn(describe(error));
     }

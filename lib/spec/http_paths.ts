@@ -15,22 +15,32 @@ const HEADER = /^[A-Za-z0-9!#$%&'*+.^_`|~-]+$/;
 /** Where the path shape of each method was first claimed; one for all functions of a revision. */
 export type ClaimedPaths = Map<string, string>;
 
-export function triggerProblems(name: string, triggers: readonly Trigger[], options: { file: string; claimed: ClaimedPaths }): Problem[] {
+export interface TriggerOptions {
+  readonly file: string;
+  readonly claimed: ClaimedPaths;
+  /** `carton.ingress.oneapiPath`: whatever lies below it is the name of a function. Undefined: not to be checked. */
+  readonly oneapiPath?: string;
+}
+
+export function triggerProblems(name: string, triggers: readonly Trigger[], options: TriggerOptions): Problem[] {
   const problems: Problem[] = [];
   const types = triggers.map((trigger) => trigger.type);
   triggers.forEach((trigger, index) => {
     const place = { file: options.file, root: 'functions', keys: [name, 'triggers', index] };
-    if (trigger.type === 'http') problems.push(...httpProblems(name, trigger, { place, claimed: options.claimed }));
+    if (trigger.type === 'http') problems.push(...httpProblems(name, trigger, { ...options, place }));
     else if (types.indexOf('oneapi') !== index) problems.push(problem(place, [], 'one oneapi trigger', 'another'));
   });
   return problems;
 }
 
-function httpProblems(name: string, trigger: HttpTrigger, { place, claimed }: { place: Place; claimed: ClaimedPaths }): Problem[] {
+function httpProblems(name: string, trigger: HttpTrigger, { place, claimed, oneapiPath }: TriggerOptions & { place: Place }): Problem[] {
   const segments = trigger.path.split('/').slice(1);
   const wrong = trigger.path === '/' ? undefined : segments.find((segment) => !isSegment(segment));
   if (wrong !== undefined) {
     return [problem(place, ['path'], 'segments of plain text or ":name", none of them empty, "." or ".."', `${show(wrong)} in ${show(trigger.path)}`)];
+  }
+  if (oneapiPath !== undefined && trigger.path.startsWith(oneapiPath)) {
+    return [problem(place, ['path'], `a path that is not below carton.ingress.oneapiPath (${show(oneapiPath)}), where functions are called by name`, show(trigger.path))];
   }
   const parameters = segments.filter((segment) => segment.startsWith(':')).map((segment) => segment.slice(1));
   const twice = parameters.find((parameter, index) => parameters.indexOf(parameter) !== index);

@@ -22,6 +22,8 @@ export interface LoadOptions {
   readonly defaults: FunctionDefaults;
   /** Whether the application has a user resolver; functions then need a signed-in user unless their spec says other. */
   readonly hasUserResolver: boolean;
+  /** `carton.ingress.oneapiPath`: http triggers have no place below it. Undefined where there is no ingress. */
+  readonly oneapiPath?: string;
   /** `carton.maxInstances`: what `minInstances` of all functions together must fit into. */
   readonly maxInstances: number;
   /** Load the spec file anew, though it was loaded before. @default false */
@@ -44,6 +46,7 @@ export async function loadRevision(options: LoadOptions): Promise<Revision> {
     specFile: spec.place,
     defaults: options.defaults,
     hasUserResolver: options.hasUserResolver,
+    oneapiPath: options.oneapiPath,
     maxInstances: options.maxInstances,
   });
 }

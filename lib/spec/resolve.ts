@@ -24,6 +24,8 @@ export interface ResolveInput {
   readonly defaults: FunctionDefaults;
   /** Whether the application can tell who calls. */
   readonly hasUserResolver: boolean;
+  /** `carton.ingress.oneapiPath`; undefined where there is no ingress. */
+  readonly oneapiPath?: string;
   /** Instances on the host. */
   readonly maxInstances: number;
 }
@@ -44,7 +46,7 @@ export function resolveRevision(input: ResolveInput): Revision {
   const declared = new Map([...found.keys()].sort(byCodeUnit).map((name) => [name, input.parsed.declarations.get(name) ?? {}]));
   const claimed: ClaimedPaths = new Map();
   for (const [name, declaration] of declared) {
-    problems.push(...triggerProblems(name, declaration.triggers ?? [], { file: input.specFile, claimed }));
+    problems.push(...triggerProblems(name, declaration.triggers ?? [], { file: input.specFile, claimed, oneapiPath: input.oneapiPath }));
     problems.push(...authProblems(name, declaration.auth, input));
   }
   const made = makeGroups(declared, { file: input.specFile, defaults: input.defaults, maxInstances: input.maxInstances });

@@ -59,7 +59,7 @@ export const HTTP_TRIGGER_KEYS = {
     description: 'Method of the requests that it takes.',
     unit: '',
     default: undefined,
-    effect: 'A request to the path with another method gets CARTON_INGRESS_METHOD_NOT_ALLOWED (405), unless the application has a route for it.',
+    effect: 'A request to the path with another method goes on to the application; GET takes HEAD, too.',
   }),
   path: documented(text((value) => value.startsWith('/'), 'a path that starts with "/"'), {
     description: 'Absolute path; a segment `:name` stands for any one segment. Neither wildcards nor an empty segment, so no trailing "/".',

@@ -61,6 +61,7 @@ export const ERRORS = Object.freeze({
   CARTON_RPC_CREDIT_EXCEEDED: entry(502, 'platform', false, 'a peer sent more of a stream than it had credit for', 'A foreign peer was disconnected; run the same version on both sides.'),
   CARTON_RPC_FRAME_TOO_LARGE: entry(502, 'platform', false, 'a frame is larger than the limit', 'Send large payloads as streams.'),
   CARTON_RPC_HANDSHAKE_TIMEOUT: entry(503, 'platform', true, 'the peer did not finish the handshake in time', 'Call again; see the host\'s log if it persists.'),
+  CARTON_RPC_PEER_STALLED: entry(503, 'platform', true, 'the peer does not read what it is sent', 'Call again; see what blocks the peer\'s event loop.'),
   CARTON_RPC_TOO_MANY_CALLS: entry(503, 'platform', true, 'the session has too many open calls', 'Wait for open calls to end.'),
   CARTON_RPC_UNAUTHORIZED: entry(403, 'platform', false, 'the session\'s token does not fit', 'Connect with the token that the host gave to this process.'),
   CARTON_RPC_VERSION: entry(503, 'platform', false, 'the peer speaks another version of the protocol', 'Run the same version of egg-carton on both sides.'),
@@ -162,7 +163,12 @@ export function codeOf(error: unknown): ErrorCode | undefined {
 
 /** An error's text for a log line or an answer, whatever was thrown. */
 export function describe(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
+  try {
+    return error instanceof Error ? String(error.message) : String(error);
+  } catch {
+    // Code that is not ours throws anything, objects without a prototype or with getters that throw among them.
+    return 'a value that cannot be shown';
+  }
 }
 
 /** The same error as it crosses a process boundary: plain data, without its stack. */

@@ -2,7 +2,7 @@
  * The directory in which a host's processes meet: sockets, begin records and the key from which tokens are derived.
  * One per host, named by the host's process, of mode 0700 and outside the application. Agent, workers and tools use it.
  */
-import { createHmac, randomBytes } from 'node:crypto';
+import { createHash, createHmac, randomBytes } from 'node:crypto';
 import { chmodSync, existsSync, lstatSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir, userInfo } from 'node:os';
 import { join } from 'node:path';
@@ -11,6 +11,9 @@ import type { HostProcess } from './host_environment';
 import { isAlive } from './host_process';
 import { LIMITS } from './limits';
 
+/** Enough to tell the applications of one process apart; sockets' paths are short. */
+const APPLICATION_DIGITS = 8;
+
 /** What a token opens. `call` and `control` are an instance's and carry its id. */
 export type TokenPurpose = 'worker' | `call:${string}` | `control:${string}`;
 
@@ -18,10 +21,14 @@ export class HostDirectory {
   readonly path: string;
   readonly #root: string;
 
-  /** @param configured `carton.directory`; null for `<tmpdir>/egg-carton-<uid>` */
-  constructor(configured: string | null, host: HostProcess) {
+  /**
+   * @param configured `carton.directory`; null for `<tmpdir>/egg-carton-<uid>`
+   * @param baseDir the application's, because one process may host several, as tests and single mode do
+   */
+  constructor(configured: string | null, host: HostProcess, baseDir = '') {
     this.#root = configured ?? join(tmpdir(), `egg-carton-${userInfo().uid}`);
-    this.path = join(this.#root, `${host.pid}-${host.startTime}`);
+    const application = createHash('sha256').update(baseDir).digest('hex').slice(0, APPLICATION_DIGITS);
+    this.path = join(this.#root, `${host.pid}-${host.startTime}-${application}`);
   }
 
   get agentSocket(): string {
@@ -82,7 +89,7 @@ export class HostDirectory {
   /** Removes what hosts left behind that ended without a chance to clean up. */
   sweep(): void {
     for (const name of readdirSync(this.#root)) {
-      const match = /^(\d+)-(\d*)$/.exec(name);
+      const match = /^(\d+)-(\d*)-[0-9a-f]+$/.exec(name);
       if (match === null) continue;
       if (!isAlive({ pid: Number(match[1]), startTime: match[2] as string })) rmSync(join(this.#root, name), { recursive: true, force: true });
     }

@@ -22,16 +22,31 @@ export const LIMITS = Object.freeze({
   openCallsPerSession: 65_536,
   /** Milliseconds for a peer on the same machine to finish the handshake. */
   handshakeMs: 5_000,
-  /** Bytes of a control message (a table push of some thousand functions stays below). */
-  controlMessageBytes: 1 * MIB,
+  /**
+   * Bytes of a control message from the agent to a worker or an instance, who trust it: the table of 10 000 functions
+   * has some 7 MB. What workers and instances send to the agent stays below `framePayloadBytes`.
+   */
+  controlMessageBytes: 16 * MIB,
+  /** Milliseconds that a closed session's socket waits for its peer to read the rest. */
+  lingerMs: 1_000,
+  /** Connections to one socket at once: some for each worker and tool. More of them are closed unread. */
+  connectionsPerSocket: 1_024,
+  /** Groups of functions for which one worker reports demand. */
+  demandGroups: 20_000,
   /** Bytes of a socket's path: sun_path has 108 with its terminator. */
   socketPathBytes: 107,
   /** Milliseconds that an instance may answer later than the deadline before it counts as unresponsive. */
   deadlineGraceMs: 500,
   /** Launches of one group that may fail by a signal in a row before its waiting requests are refused. */
   launchRetries: 2,
-  /** Bytes that wait in user space for a socket before a session stops reading bodies into it. */
+  /** Bytes that wait in user space for a peer that does not read, before this side stops reading from it, too. */
   socketBacklogBytes: 1 * MIB,
+  /** Bytes that wait for a peer before its session is closed: the windows of a thousand streams at once. */
+  sessionBacklogBytes: 256 * MIB,
+  /** Arguments of one invocation. They are passed on the stack, which a hundred thousand of them would overflow. */
+  arguments: 4_096,
+  /** Characters of an error's message, and of its stack, that travel to the caller. */
+  errorCharacters: 4_096,
   /** Functions of one application. */
   functions: 10_000,
 });

@@ -13,7 +13,8 @@ import type { Match, RequestHead } from './trigger';
 const PARAM_CHARACTERS = 1024;
 const QUERY_KEYS = 256;
 
-const BODY_METHODS = new Set(['POST', 'PUT', 'PATCH']);
+const METHODS = ['GET', 'POST', 'PUT', 'PATCH', 'DELETE'] as const;
+const BODY_METHODS = new Set<string>(['POST', 'PUT', 'PATCH']);
 const ARRAY: ArgumentPlan = Object.freeze({ kind: 'array' });
 
 type Params = Readonly<Record<string, string | undefined>>;
@@ -22,7 +23,6 @@ type Route = (params: Params) => Match;
 export class HttpTrigger {
   readonly #router = createRouter({ caseSensitive: true, maxParamLength: PARAM_CHARACTERS });
   readonly #routes = new Map<unknown, Route>();
-  readonly #methods = new Map<string, string[]>();
 
   constructor(functions: readonly FunctionSpec[]) {
     for (const spec of functions) {
@@ -30,31 +30,32 @@ export class HttpTrigger {
     }
   }
 
-  /** Undefined where no function has this path; `OPTIONS` finds what any method finds. */
+  /** Undefined where no function has this method and path, or the path cannot be decoded. */
   match(method: string, path: string): Match | undefined {
     if (this.#routes.size === 0) return undefined;
-    const methods = method === 'OPTIONS' ? ['GET', 'POST', 'PUT', 'PATCH', 'DELETE'] : [method === 'HEAD' ? 'GET' : method];
-    for (const candidate of methods) {
-      const found = this.#router.find(candidate as 'GET', path);
-      if (found !== null) return this.#routes.get(found.handler)?.(found.params);
-    }
-    return undefined;
+    const found = this.#router.find((method === 'HEAD' ? 'GET' : method) as 'GET', path);
+    return found === null ? undefined : this.#routes.get(found.handler)?.(found.params);
+  }
+
+  /** Methods with which functions have this path, for preflight requests. */
+  methodsOf(path: string): string[] {
+    return METHODS.filter((method) => this.match(method, path) !== undefined).flatMap((method) => (method === 'GET' ? ['GET', 'HEAD'] : [method]));
   }
 
   #add(spec: FunctionSpec, trigger: HttpTriggerSpec): void {
-    const methods = this.#methods.get(trigger.path) ?? [];
-    this.#methods.set(trigger.path, [...methods, trigger.method]);
     // Without `args` the body is an array of arguments, as with `oneapi`; a method without a body has none.
     const isArray = trigger.args === undefined && BODY_METHODS.has(trigger.method);
     const sources = trigger.args ?? [];
-    const needsBody = isArray || sources.some((source) => source.from === 'body');
+    const body = isArray ? 'array' : sources.some((source) => source.from === 'body') ? 'optional' : 'none';
+    const methods = trigger.method === 'GET' ? ['GET', 'HEAD'] : [trigger.method];
+    // The router hands back the handler that it was given, so that each route needs one of its own.
     const handler = (): undefined => undefined;
     this.#router.on(trigger.method, trigger.path, handler);
     this.#routes.set(handler, (params) => ({
       spec,
       trigger: 'http',
-      methods: this.#methods.get(trigger.path) ?? [],
-      needsBody,
+      methods,
+      body,
       args: (head) => (isArray ? ARRAY : planOf(spec, sources, params, head)),
     }));
   }

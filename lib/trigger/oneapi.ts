@@ -20,7 +20,7 @@ export class OneapiTrigger {
     this.#matches = new Map(
       functions
         .filter((spec) => spec.triggers.some((trigger) => trigger.type === 'oneapi'))
-        .map((spec) => [spec.name, { spec, trigger: 'oneapi', methods: METHODS, needsBody: true, args: () => ARRAY }]),
+        .map((spec) => [spec.name, { spec, trigger: 'oneapi', methods: METHODS, body: 'array' as const, args: () => ARRAY }]),
     );
   }
 

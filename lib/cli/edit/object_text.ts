@@ -63,11 +63,11 @@ export interface Insertion {
   readonly text: string;
 }
 
-/** The text after all `insertions`, whose positions are those of the text before. */
+/** The text after all `insertions`, whose positions are those of the text before; at one position in their order. */
 export function insertAll(text: string, insertions: readonly Insertion[]): string {
   let result = text;
   // From the end on, so that earlier positions stay true.
-  for (const { at, text: added } of [...insertions].sort((a, b) => b.at - a.at)) result = result.slice(0, at) + added + result.slice(at);
+  for (const { at, text: added } of [...insertions].sort((a, b) => a.at - b.at).reverse()) result = result.slice(0, at) + added + result.slice(at);
   return result;
 }
 

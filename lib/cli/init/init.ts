@@ -30,7 +30,8 @@ export async function init(options: InitOptions, terminal: Terminal): Promise<nu
   const application = findApplication(options.directory);
   const { baseDir } = application;
   const dependency = addDependency(application, options.version);
-  const changes = [dependency, enablePlugin(application), firstFunction(application)].filter((change) => change !== undefined);
+  const hello = firstFunction(application);
+  const changes = [dependency, enablePlugin(application), hello].filter((change) => change !== undefined);
   if (changes.length === 0) {
     terminal.out(`${baseDir}: egg-carton is enabled already; nothing was changed.`);
     return EXIT.done;
@@ -39,7 +40,7 @@ export async function init(options: InitOptions, terminal: Terminal): Promise<nu
   if (!options.yes && !(await agreed(changes.length, terminal))) return EXIT.notConfirmed;
   writeAll(changes);
   terminal.out(`Changed ${changes.map((change) => path.relative(baseDir, change.path)).join(', ')}.`);
-  tellNext({ install: dependency !== undefined && !isInstalled(baseDir), hello: changes.some(({ before }) => before === undefined) }, terminal);
+  tellNext({ install: dependency !== undefined && !isInstalled(baseDir), hello: hello !== undefined }, terminal);
   return EXIT.done;
 }
 

@@ -45,6 +45,11 @@ function unknown(mock: ServiceMock, expected: string, hint: string | undefined):
   return new CartonError('CARTON_RUNTIME_UNKNOWN_SERVICE', { of: `mock of service "${mock.service}"`, expected, got: `method "${mock.method}"`, hint });
 }
 
+/** Throws `CARTON_RUNTIME_UNKNOWN_SERVICE` for a mock of what is not there. */
+export function assertMockable(services: unknown, mock: ServiceMock): void {
+  find(services, mock);
+}
+
 function find(services: unknown, mock: ServiceMock): Found {
   const owner = ownerOf(services, mock);
   if (typeof owner[mock.method] !== 'function') {

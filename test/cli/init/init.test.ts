@@ -1,0 +1,140 @@
+/**
+ * `egg-carton init` as a whole: what it shows, asks and changes, and when it changes nothing.
+ */
+import assert from 'node:assert/strict';
+import fs from 'node:fs';
+import path from 'node:path';
+import { main } from '../../../lib/cli/main';
+import { withApplication } from '../../spec/workspace';
+import { FakeTerminal } from '../fake_terminal';
+
+const { version } = JSON.parse(fs.readFileSync(path.join(__dirname, '../../../package.json'), 'utf8')) as { version: string };
+
+const JAVASCRIPT = {
+  'package.json': '{\n  "name": "shop",\n  "dependencies": {\n    "egg": "^3.34.0",\n    "egg-scripts": "^3.0.0"\n  }\n}\n',
+  'config/config.default.js': 'exports.keys = "k";\n',
+};
+const TYPESCRIPT = { 'package.json': '{"name":"shop","egg":{"typescript":true,"framework":"house"}}', 'config/config.default.ts': "export default { keys: 'k' };\n" };
+
+function snapshot(baseDir: string): Record<string, string> {
+  const names = fs.readdirSync(baseDir, { recursive: true, encoding: 'utf8' }).filter((name) => fs.statSync(path.join(baseDir, name)).isFile());
+  return Object.fromEntries(names.sort().map((name) => [name, fs.readFileSync(path.join(baseDir, name), 'utf8')]));
+}
+
+describe('egg-carton init', () => {
+  it('shows the lines, asks, changes them and writes a first function', async () => {
+    await withApplication(JAVASCRIPT, async (baseDir) => {
+      const terminal = new FakeTerminal(() => true);
+      assert.equal(await main(['init', baseDir], terminal), 0);
+      assert.deepEqual(terminal.questions, ['Make these 3 changes?']);
+      assert.deepEqual(terminal.changes.slice(0, 3), ['      "egg": "^3.34.0",', `+     "egg-carton": "^${version}",`, '      "egg-scripts": "^3.0.0"']);
+      assert.ok(terminal.changes.includes("+   carton: { enable: true, package: 'egg-carton' },"));
+      const after = snapshot(baseDir);
+      assert.deepEqual(Object.keys(after), ['app/function/hello.js', 'config/config.default.js', 'config/plugin.js', 'package.json']);
+      assert.equal(after['package.json'], JAVASCRIPT['package.json'].replace('    "egg-scripts"', `    "egg-carton": "^${version}",\n    "egg-scripts"`));
+      assert.equal(after['config/config.default.js'], JAVASCRIPT['config/config.default.js']);
+      assert.match(after['app/function/hello.js'] as string, /^'use strict';\n[\s\S]*module\.exports = async function hello/);
+      assert.match(terminal.lines.join('\n'), /Next:\n {2}npm install\n/);
+    });
+  });
+
+  it('changes nothing the second time, and says so', async () => {
+    await withApplication(JAVASCRIPT, async (baseDir) => {
+      await main(['init', baseDir, '--yes'], new FakeTerminal());
+      const before = snapshot(baseDir);
+      const terminal = new FakeTerminal(() => true);
+      assert.equal(await main(['init', baseDir], terminal), 0);
+      assert.deepEqual(terminal.questions, []);
+      assert.deepEqual(terminal.lines, [`${baseDir}: egg-carton is enabled already; nothing was changed.`]);
+      assert.deepEqual(snapshot(baseDir), before);
+    });
+  });
+
+  it('writes TypeScript into an application in TypeScript, also on a framework that extends Egg', async () => {
+    await withApplication(TYPESCRIPT, async (baseDir) => {
+      assert.equal(await main(['init', baseDir, '-y'], new FakeTerminal()), 0);
+      const after = snapshot(baseDir);
+      assert.equal(after['config/plugin.ts'], "export default {\n  carton: { enable: true, package: 'egg-carton' },\n};\n");
+      assert.match(after['app/function/hello.ts'] as string, /import type \{ FunctionContext \} from 'egg-carton';/);
+      assert.deepEqual((JSON.parse(after['package.json'] as string) as { dependencies: unknown }).dependencies, { 'egg-carton': `^${version}` });
+    });
+  });
+
+  it('leaves the functions of an application that has some alone', async () => {
+    await withApplication({ ...JAVASCRIPT, 'app/function/a/b.js': 'module.exports = async () => 1;\n' }, async (baseDir) => {
+      await main(['init', baseDir, '--yes'], new FakeTerminal());
+      assert.ok(!fs.existsSync(path.join(baseDir, 'app/function/hello.js')));
+    });
+  });
+
+  it('changes nothing where the question is answered with no', async () => {
+    await withApplication(JAVASCRIPT, async (baseDir) => {
+      const before = snapshot(baseDir);
+      assert.equal(await main(['init', baseDir], new FakeTerminal(() => false)), 3);
+      assert.deepEqual(snapshot(baseDir), before);
+    });
+  });
+
+  it('changes nothing without a terminal and without --yes, and says so', async () => {
+    await withApplication(JAVASCRIPT, async (baseDir) => {
+      const before = snapshot(baseDir);
+      const terminal = new FakeTerminal();
+      assert.equal(await main(['init', baseDir], terminal), 3);
+      assert.match(terminal.errors.join('\n'), /Nothing was changed: there is no terminal to ask at\. Run it with --yes/);
+      assert.deepEqual(snapshot(baseDir), before);
+    });
+  });
+
+  it('overwrites no file that changed while the question was open, and none of the others', async () => {
+    await withApplication({ ...JAVASCRIPT, 'config/plugin.js': 'module.exports = {};\n' }, async (baseDir) => {
+      const plugin = path.join(baseDir, 'config/plugin.js');
+      const terminal = new FakeTerminal(() => {
+        fs.writeFileSync(plugin, 'module.exports = { i18n: true };\n');
+        return true;
+      });
+      assert.equal(await main(['init', baseDir], terminal), 1);
+      assert.match(terminal.errors.join('\n'), /^CARTON_CLI_CANNOT_EDIT: .*changed since/);
+      assert.deepEqual(snapshot(baseDir), { ...JAVASCRIPT, 'config/plugin.js': 'module.exports = { i18n: true };\n' });
+    });
+  });
+
+  for (const [title, files, got] of [
+    ['a directory without package.json', { 'app/router.js': '' }, 'no package.json'],
+    ['a package that does not use Egg', { 'package.json': '{"dependencies":{"koa":"2"}}', 'app/index.js': '' }, 'a package.json with neither'],
+    ['a plugin of Egg', { 'package.json': '{"eggPlugin":{"name":"x"},"dependencies":{"egg":"3"}}', 'config/config.default.js': '' }, 'an Egg plugin'],
+    ['a package of Egg without app/ and config/', { 'package.json': '{"dependencies":{"egg":"3"}}' }, 'neither app/ nor config/'],
+    ['a package.json that is no JSON', { 'package.json': '{', 'app/router.js': '' }, 'a package.json that cannot be read'],
+  ] as const) {
+    it(`does not take ${title} for an application`, async () => {
+      await withApplication(files, async (baseDir) => {
+        const terminal = new FakeTerminal();
+        assert.equal(await main(['init', baseDir, '--yes'], terminal), 1);
+        const [error = ''] = terminal.errors;
+        assert.ok(error.startsWith('CARTON_CLI_NOT_AN_APPLICATION: ') && error.includes(got), error);
+        assert.deepEqual(snapshot(baseDir), files);
+      });
+    });
+  }
+
+  for (const [title, before, after] of [
+    ['dependencies in one line', '{ "dependencies": { "egg": "3", "koa": "2" } }', `{ "dependencies": { "egg": "3", "egg-carton": "^${version}", "koa": "2" } }`],
+    ['unsorted dependencies', '{\n\t"dependencies": {\n\t\t"koa": "2",\n\t\t"egg": "3"\n\t}\n}\n', `{\n\t"dependencies": {\n\t\t"koa": "2",\n\t\t"egg": "3",\n\t\t"egg-carton": "^${version}"\n\t}\n}\n`],
+    ['no dependencies', '{\n  "egg": {}\n}\n', `{\n  "egg": {},\n  "dependencies": {\n    "egg-carton": "^${version}"\n  }\n}\n`],
+    ['line ends of Windows', '{\r\n  "dependencies": {\r\n    "egg": "3",\r\n    "koa": "2"\r\n  }\r\n}\r\n', `{\r\n  "dependencies": {\r\n    "egg": "3",\r\n    "egg-carton": "^${version}",\r\n    "koa": "2"\r\n  }\r\n}\r\n`],
+  ] as const) {
+    it(`adds the dependency to a package.json with ${title}`, async () => {
+      await withApplication({ 'package.json': before, 'app/router.js': '' }, async (baseDir) => {
+        assert.equal(await main(['init', baseDir, '--yes'], new FakeTerminal()), 0);
+        assert.equal(fs.readFileSync(path.join(baseDir, 'package.json'), 'utf8'), after);
+      });
+    });
+  }
+
+  it('leaves a dependency alone that is there', async () => {
+    const text = '{ "dependencies": { "egg": "3" }, "devDependencies": { "egg-carton": "file:../x" } }';
+    await withApplication({ 'package.json': text, 'app/router.js': '' }, async (baseDir) => {
+      assert.equal(await main(['init', baseDir, '--yes'], new FakeTerminal()), 0);
+      assert.equal(fs.readFileSync(path.join(baseDir, 'package.json'), 'utf8'), text);
+    });
+  });
+});
