@@ -2,6 +2,7 @@
  * Egg's app worker: lifecycle only. The ingress lives here.
  */
 import type { Server } from 'node:http';
+import { Server as NetServer } from 'node:net';
 import { cookieReader } from './lib/entry/egg_cookies';
 import { eggEnvironment, isSingle, type EggProcess } from './lib/entry/egg_host';
 import { wrapEgg } from './lib/entry/application/inline';
@@ -19,10 +20,14 @@ interface Application extends EggProcess {
   carton: WorkerHost;
 }
 
+/** Milliseconds for which a worker that is reloaded still takes requests: connections may be on their way to it. */
+const RELOAD_LINGER_MS = 100;
+
 export default class CartonApplication {
   readonly #app: Application;
   #host: WorkerHost | undefined;
   #server: Server | undefined;
+  #lingerMs = 0;
   #unregister: (() => void) | undefined;
 
   constructor(app: Application) {
@@ -40,8 +45,11 @@ export default class CartonApplication {
     });
     this.#host = host;
     app.carton = host;
-    // Its reload sends a worker two signals, and the second would end what the first lets finish.
-    if (environment.development && !isSingle(app)) process.on('SIGTERM', () => undefined);
+    if (environment.development && !isSingle(app)) {
+      this.#lingerMs = RELOAD_LINGER_MS;
+      // egg-development's reload sends a worker two signals, and the second would end what the first lets finish.
+      process.on('SIGTERM', () => undefined);
+    }
     if (isSingle(app)) this.#unregister = registerInlineApplication(app.baseDir, wrapEgg(app));
     if (!environment.config.ingress.enable) return void (await host.start());
     // The server takes function requests first; where nobody tells of a server, the first middleware does.
@@ -52,9 +60,11 @@ export default class CartonApplication {
   }
 
   async beforeClose(): Promise<void> {
-    // A request on a connection kept alive would meet a worker that is gone.
-    this.#server?.closeIdleConnections();
-    await this.#host?.close();
+    // The master gives new connections to other workers from here on, and those that were on their way; one that is
+    // still unread when this process exits would never be answered, because the master keeps it open.
+    // It is net's `close`, since http's would cut the connections that callers kept alive and may just be using.
+    if (this.#server !== undefined && !isSingle(this.#app)) NetServer.prototype.close.call(this.#server);
+    await this.#host?.close(this.#lingerMs);
     this.#server?.closeIdleConnections();
     this.#unregister?.();
   }

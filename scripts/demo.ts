@@ -43,7 +43,7 @@ async function main(): Promise<void> {
 async function start(port: number): Promise<{ example: Example; host: ExampleHost }> {
   const example = new Example();
   cleanup.add(() => example.remove());
-  await example.build();
+  await example.build(cleanup.signal);
   cleanup.signal.throwIfAborted();
   const host = new ExampleHost(example, { port, workers: WORKERS, carton: { functionDefaults: { idleTimeoutMs: IDLE_TIMEOUT_MS } } });
   cleanup.add(() => host.stop(STOP_MS));
@@ -82,17 +82,21 @@ function fail(error: unknown): void {
 }
 
 /** Once everything is up, a signal is the ordinary end. */
-function interrupted(): void {
-  if (!cleanup.signal.aborted && process.stdout.isTTY) process.stdout.write('\n');
-  void end(isUp ? 0 : EXIT_INTERRUPTED);
+async function interrupted(): Promise<void> {
+  if (cleanup.signal.aborted) return;
+  // The terminal has written ^C at the begin of the line, or wherever the tour was.
+  if (process.stdout.isTTY) line();
+  await cleanup.run();
+  if (isUp) line(dim('Ended; no process is left.'));
+  process.exit(isUp ? 0 : EXIT_INTERRUPTED);
 }
 
-for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, interrupted);
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => void interrupted());
 // As of `npm run demo | head`.
-process.stdout.on('error', interrupted);
+process.stdout.on('error', () => void interrupted());
 const parent = process.ppid;
 setInterval(() => {
-  if (process.ppid !== parent) interrupted();
+  if (process.ppid !== parent) void interrupted();
 }, PARENT_LOOK_MS).unref();
 
 main().catch(fail);

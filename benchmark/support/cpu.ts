@@ -1,6 +1,7 @@
 /**
  * CPU time of processes, as Linux counts it under /proc.
  */
+import { readFileSync } from 'node:fs';
 import { statFields } from '../../scripts/support/processes';
 
 /** Clock ticks per second in /proc/<pid>/stat. Linux reports 100 to user space on every architecture that Node runs on. */
@@ -18,4 +19,14 @@ export function cpuMicros(pids: readonly number[]): number {
     ticks += Number(fields[UTIME_FIELD]) + Number(fields[STIME_FIELD]);
   }
   return (ticks / TICKS_PER_SECOND) * 1e6;
+}
+
+/** CPU microseconds that the whole machine has been busy, and that its cores have been there, since it started. */
+export function machineMicros(): { busy: number; total: number } {
+  const first = readFileSync('/proc/stat', 'utf8').split('\n', 1)[0] ?? '';
+  // user, nice, system, idle, iowait, irq, softirq, steal; the guest's fields after them are counted in user already.
+  const ticks = first.trim().split(/\s+/).slice(1, 9).map(Number);
+  const total = ticks.reduce((sum, value) => sum + value, 0);
+  const waiting = (ticks[3] ?? 0) + (ticks[4] ?? 0);
+  return { busy: ((total - waiting) / TICKS_PER_SECOND) * 1e6, total: (total / TICKS_PER_SECOND) * 1e6 };
 }

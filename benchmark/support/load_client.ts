@@ -4,7 +4,7 @@
  * that its work is in nobody's figures, and it writes HTTP by hand because a full client would be the slowest part.
  */
 import { connect, type Socket } from 'node:net';
-import { cpuMicros } from './cpu';
+import { cpuMicros, machineMicros } from './cpu';
 
 /** What to send, and for how long. */
 export interface LoadOrder {
@@ -25,6 +25,8 @@ export interface LoadResult {
   readonly seconds: number;
   /** CPU microseconds of all server processes together, per request. */
   readonly cpuMicrosPerRequest: number;
+  /** Part of the machine's CPU time, 0 to 1, that neither the server nor this client used: what disturbs the figures. */
+  readonly elsewhere: number;
   readonly p50Ms: number;
   readonly p99Ms: number;
 }
@@ -104,22 +106,41 @@ function runLoad(order: LoadOrder): Promise<LoadResult> {
     for (let i = 0; i < order.connections; i += 1) connections.push(new Connection(order, (ms) => latencies.push(ms), onError));
     setTimeout(() => {
       latencies = [];
-      const startedAt = performance.now();
-      const cpuBefore = cpuMicros(order.pids);
+      const before = readMeters(order.pids);
       setTimeout(() => {
-        const cpu = cpuMicros(order.pids) - cpuBefore;
-        const seconds = (performance.now() - startedAt) / 1000;
+        const after = readMeters(order.pids);
         stop();
-        resolve(resultOf(latencies, seconds, cpu));
+        resolve(resultOf(latencies, before, after));
       }, order.durationMs);
     }, order.warmupMs);
   });
 }
 
-function resultOf(latencies: readonly number[], seconds: number, cpu: number): LoadResult {
+interface Meters {
+  readonly atMs: number;
+  readonly serverMicros: number;
+  readonly clientMicros: number;
+  readonly machine: { readonly busy: number; readonly total: number };
+}
+
+function readMeters(pids: readonly number[]): Meters {
+  const own = process.cpuUsage();
+  return { atMs: performance.now(), serverMicros: cpuMicros(pids), clientMicros: own.user + own.system, machine: machineMicros() };
+}
+
+function resultOf(latencies: readonly number[], before: Meters, after: Meters): LoadResult {
   const sorted = Float64Array.from(latencies).sort();
   const at = (q: number): number => sorted[Math.floor(q * (sorted.length - 1))] ?? Number.NaN;
-  return { requests: sorted.length, seconds, cpuMicrosPerRequest: cpu / sorted.length, p50Ms: at(0.5), p99Ms: at(0.99) };
+  const server = after.serverMicros - before.serverMicros;
+  const ours = server + after.clientMicros - before.clientMicros;
+  return {
+    requests: sorted.length,
+    seconds: (after.atMs - before.atMs) / 1000,
+    cpuMicrosPerRequest: server / sorted.length,
+    elsewhere: Math.max(0, (after.machine.busy - before.machine.busy - ours) / (after.machine.total - before.machine.total)),
+    p50Ms: at(0.5),
+    p99Ms: at(0.99),
+  };
 }
 
 process.on('message', (order: LoadOrder) => {

@@ -8,7 +8,7 @@ import { CartonError } from '../support/errors';
 import type { ProcessBoot } from '../protocol/control';
 import { InlineLauncher } from '../sandbox/inline';
 import type { Launcher } from '../sandbox/launcher';
-import { SpawnLauncher, withoutInspectorFlags } from '../sandbox/spawn';
+import { inheritedFlags, SpawnLauncher } from '../sandbox/spawn';
 import { Scheduler } from '../scheduler/scheduler';
 import { serveInstance } from '../runtime/serve';
 import { loadRevision } from '../spec/load';
@@ -39,7 +39,7 @@ function processBoot(environment: HostEnvironment): ProcessBoot {
 function spawnLauncher(environment: HostEnvironment): Launcher {
   return new SpawnLauncher({
     entry: join(__dirname, 'function_process.js'),
-    execArgv: [...withoutInspectorFlags(process.execArgv), ...environment.config.execArgv],
+    execArgv: [...inheritedFlags(process.execArgv), ...environment.config.execArgv],
     process: processBoot(environment),
     spares: environment.development ? DEVELOPMENT_SPARES : 0,
     log: environment.log,

@@ -104,8 +104,12 @@ export class WorkerHost {
     this.#dispatcher.setMocks(change).catch((error: unknown) => this.#environment.log.error(`mocks of services: ${describe(error)}`));
   }
 
-  /** Takes nothing new and lets what is open finish, within `carton.drainTimeoutMs`. */
-  async close(): Promise<void> {
+  /**
+   * Lets what is open finish, within `carton.drainTimeoutMs`, and then takes nothing more. `lingerMs`: how long it stays
+   * at least, for requests that are on their way.
+   */
+  async close(lingerMs = 0): Promise<void> {
+    if (lingerMs > 0) await this.#dispatcher.drain(lingerMs, () => 1);
     await this.#dispatcher.drain(this.#environment.config.drainTimeoutMs, () => this.ingress.open);
     this.#dispatcher.close();
   }

@@ -32,7 +32,8 @@ export async function resolveUser(options: UserOptions, spec: FunctionSpec, head
   } catch (cause) {
     options.logError(cause);
     if (cause instanceof CartonError) throw cause;
-    throw new CartonError('CARTON_INGRESS_USER_RESOLVER_FAILED', { of: `function "${spec.name}"`, got: describe(cause), cause });
+    // What a session store or a database says is for the log, not for whoever calls.
+    throw new CartonError('CARTON_INGRESS_USER_RESOLVER_FAILED', { of: `function "${spec.name}"`, cause });
   }
   if (user !== null && user !== undefined) return user;
   if (spec.auth === 'required') throw new CartonError('CARTON_INGRESS_USER_REQUIRED', { of: `function "${spec.name}"`, expected: 'a user', got: 'none' });

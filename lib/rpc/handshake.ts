@@ -47,11 +47,22 @@ export function sameToken(a: string, b: string): boolean {
   return left.length === TOKEN_BYTES && right.length === TOKEN_BYTES && timingSafeEqual(left, right);
 }
 
+export interface HandshakeOptions {
+  /** @default the system's */
+  readonly clock?: Clock;
+  /**
+   * Milliseconds for the handshake; null for a channel whose other end may be a process that is still booting, or has
+   * nobody to talk to yet. @default LIMITS.handshakeMs
+   */
+  readonly limitMs?: number | null;
+}
+
 /**
  * Opens a session as its initiator. Rejects with what the acceptor refused with, `CARTON_RPC_CLOSED` or
  * `CARTON_RPC_HANDSHAKE_TIMEOUT`.
  */
-export function openSession(socket: Duplex, token: string, handlers: OpenHandlers, clock: Clock = systemClock): Promise<Session> {
+export function openSession(socket: Duplex, token: string, handlers: OpenHandlers, options: HandshakeOptions = {}): Promise<Session> {
+  const { clock = systemClock } = options;
   return new Promise((resolve, reject) => {
     let open = false;
     const reader = new FrameReader((type, flag, id, payload) => {
@@ -70,14 +81,15 @@ export function openSession(socket: Duplex, token: string, handlers: OpenHandler
       reject(error ?? new CartonError('CARTON_RPC_CLOSED'));
     };
     const session = new Session(socket, reader, { initiator: true, clock, handlers: { onClosed } });
-    const timer = handshakeTimer(session, clock);
+    const timer = handshakeTimer(session, options);
     session.send(FRAME.hello, 0, 0, hello(token));
     session.flush();
   });
 }
 
 /** Serves the acceptor's side of one connection. */
-export function acceptSession(socket: Duplex, authorize: Authorize, clock: Clock = systemClock): void {
+export function acceptSession(socket: Duplex, authorize: Authorize, options: HandshakeOptions = {}): void {
+  const { clock = systemClock } = options;
   let open = false;
   const reader = new FrameReader((type, flag, id, payload) => {
     if (open) return session.receive(type, flag, id, payload);
@@ -95,7 +107,7 @@ export function acceptSession(socket: Duplex, authorize: Authorize, clock: Clock
     session.handlers = accepted.handlers(session);
   }, HANDSHAKE_FRAME_BYTES);
   const session: Session = new Session(socket, reader, { initiator: false, clock, handlers: { onClosed: () => timer.cancel() } });
-  const timer = handshakeTimer(session, clock);
+  const timer = handshakeTimer(session, options);
 }
 
 /** Connects to a unix socket and opens a session. Rejects as `openSession` does, and with the system's own errors. */
@@ -104,6 +116,8 @@ export function connectSession(path: string, token: string, handlers: OpenHandle
     const socket = createConnection(path);
     socket.once('error', reject);
     socket.once('connect', () => {
+      // From here on the session knows why it ends.
+      socket.removeListener('error', reject);
       openSession(socket, token, handlers).then(resolve, reject);
     });
   });
@@ -155,8 +169,9 @@ function checkHello(type: number, payload: Buffer, authorize: Authorize): Accept
   return authorize(payload.toString('hex', versionAt + 2)) ?? new CartonError('CARTON_RPC_UNAUTHORIZED');
 }
 
-function handshakeTimer(session: Session, clock: Clock): Timer {
-  return clock.after(LIMITS.handshakeMs, () => {
-    session.close(new CartonError('CARTON_RPC_HANDSHAKE_TIMEOUT', { expected: `within ${LIMITS.handshakeMs} ms` }));
+function handshakeTimer(session: Session, { clock = systemClock, limitMs = LIMITS.handshakeMs }: HandshakeOptions): Timer {
+  if (limitMs === null) return { cancel: () => undefined };
+  return clock.after(limitMs, () => {
+    session.close(new CartonError('CARTON_RPC_HANDSHAKE_TIMEOUT', { expected: `within ${limitMs} ms` }));
   });
 }

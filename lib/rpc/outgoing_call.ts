@@ -84,7 +84,9 @@ export class OutgoingCalls {
   }
 
   fail(id: number, payload: Buffer): void {
-    this.#finish(id)?.sink.onFail(decodeWireError(payload));
+    // Read before the call is forgotten: if it cannot be, the call learns that the session has closed.
+    const error = decodeWireError(payload);
+    this.#finish(id)?.sink.onFail(error);
   }
 
   nack(reason: number, id: number): void {

@@ -83,7 +83,8 @@ export class StreamSender {
       this.#credit -= now.length;
       this.#channel.sendData(this.#id, now);
     }
-    if (this.#queue.length > 0 || this.#ending === undefined) return;
+    // Credit for the last bytes may come after the end was sent, which is sent once.
+    if (this.#closed || this.#queue.length > 0 || this.#ending === undefined) return;
     this.#closed = true;
     this.#channel.sendEnd(this.#id, this.#ending.error);
   }

@@ -73,6 +73,7 @@ export class Transport {
   end(): void {
     if (this.#closed) return;
     this.#closed = true;
+    if (this.#socket.destroyed) return;
     // A peer that reads nothing would keep the socket, and what waits for it, for as long as it lives.
     this.#linger = this.#options.clock.after(LIMITS.lingerMs, () => this.#socket.destroy());
     this.#socket.end(() => this.#socket.destroy());

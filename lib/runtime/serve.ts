@@ -51,8 +51,8 @@ class InstanceServer {
   #instance: Instance | undefined;
   #listener: Server | undefined;
   #record: BeginRecord | undefined;
-  /** The application could not be booted, and nobody was told yet. */
-  #bootFailed = false;
+  /** The application could not be booted, long before anybody waited for it. */
+  #failedAhead = false;
   #draining = false;
   #ended = false;
 
@@ -68,9 +68,9 @@ class InstanceServer {
     options.application.then(
       () => options.freshness?.booted(),
       // Whoever booted ahead of time tells of it only once it is to become an instance.
-      () => (this.#bootFailed = true),
+      () => options.clock.after(TOLD_MS, () => (this.#failedAhead = true)),
     );
-    acceptSession(options.channel, () => ({ welcome: {}, handlers: (session) => this.#link.attach(session) }));
+    acceptSession(options.channel, () => ({ welcome: {}, handlers: (session) => this.#link.attach(session) }), { limitMs: null });
   }
 
   drain(): void {
@@ -110,7 +110,7 @@ class InstanceServer {
     this.#link.graceMs = boot.agentGraceMs;
     this.#options.onBoot?.(boot);
     // What failed ahead of time may have failed for the want of a file that is there by now.
-    if (this.#bootFailed && this.#options.freshness !== undefined) return this.#retire(this.#options.process.application.baseDir);
+    if (this.#failedAhead && this.#options.freshness !== undefined) return this.#retire(this.#options.process.application.baseDir);
     try {
       const application = await this.#options.application;
       if (this.#retiredAsStale()) return;
@@ -201,6 +201,8 @@ class InstanceServer {
   }
 }
 
+/** Milliseconds after a boot, which blocks, within which what came meanwhile has been read from the channel. */
+const TOLD_MS = 500;
 /** Milliseconds that the application's own `beforeClose` hooks may take. */
 const CLOSE_MS = 1000;
 

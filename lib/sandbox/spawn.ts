@@ -7,6 +7,7 @@ import { spawn, type ChildProcess } from 'node:child_process';
 import type { Socket } from 'node:net';
 import { CartonError, describe } from '../support/errors';
 import type { HostLog } from '../support/host_environment';
+import { killGroup, killRestOfGroup } from '../support/host_process';
 import type { InstanceBoot, ProcessBoot } from '../protocol/control';
 import { CHANNEL_FD } from './channel';
 import type { Launcher, Sandbox, SandboxExit } from './launcher';
@@ -108,6 +109,15 @@ export function withoutInspectorFlags(flags: readonly string[]): string[] {
   return flags.filter((flag, index) => !INSPECTOR_FLAG.test(flag) && !FLAG_WITH_VALUE.test(flags[index - 1] ?? ''));
 }
 
+/** Flags that make Node run something else than a file, and those of them that are followed by it. */
+const PROGRAM_FLAG = /^(?:-e|-p|-pe|-i|-c|--eval|--print|--interactive|--check|--test(?:-.*)?|--watch(?:-.*)?)(?:=|$)/;
+const FLAG_WITH_PROGRAM = /^(?:-e|-p|-pe|--eval|--print)$/;
+
+/** What a function process takes over of the flags of the process that launches it. */
+export function inheritedFlags(flags: readonly string[]): string[] {
+  return withoutInspectorFlags(flags).filter((flag, index, all) => !PROGRAM_FLAG.test(flag) && !FLAG_WITH_PROGRAM.test(all[index - 1] ?? ''));
+}
+
 function withoutInspector(environment: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
   const options = environment['NODE_OPTIONS'];
   if (options?.includes('--inspect') !== true) return environment;
@@ -115,28 +125,20 @@ function withoutInspector(environment: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
 }
 
 function sandboxOf(child: ChildProcess): Promise<Sandbox> {
-  const channel = child.stdio[CHANNEL_FD] as Socket;
   const exited = new Promise<SandboxExit>((resolve) => {
     child.once('close', (code, signal) => resolve({ code, signal }));
   });
+  // Whatever way it ended, what it started ends with it.
+  child.once('exit', () => killRestOfGroup(child.pid as number));
   return new Promise((resolve, reject) => {
     child.once('error', (cause) => {
       reject(new CartonError('CARTON_INSTANCE_LAUNCH_FAILED', { expected: 'a new process', got: cause.message, cause }));
     });
     child.once('spawn', () => {
       const pid = child.pid as number;
+      // Not before: without a descriptor left, Node makes no streams, and tells so by an event.
+      const channel = child.stdio[CHANNEL_FD] as Socket;
       resolve({ pid, channel, exited, kill: () => killGroup(pid) });
     });
   });
-}
-
-/** Ends a process and its group at once; one that has ended already is fine. */
-export function killGroup(pid: number): void {
-  for (const target of [-pid, pid]) {
-    try {
-      process.kill(target, 'SIGKILL');
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
-    }
-  }
 }

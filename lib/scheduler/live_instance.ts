@@ -7,7 +7,7 @@ import type { Clock, Timer } from '../support/clock';
 import { CartonError, toWire, type WireError } from '../support/errors';
 import type { HostProcess } from '../support/host_environment';
 import { LIMITS } from '../support/limits';
-import { hostProcessOf, isAlive } from '../support/host_process';
+import { hostProcessOf, isAlive, killGroup, killRestOfGroup } from '../support/host_process';
 import {
   decodeControl, encodeControl, expectFields, METHOD,
   type InstanceAddress, type InstanceBoot, type InstanceLoad, type InstanceReady, type ServiceMock,
@@ -16,7 +16,6 @@ import { readWireError } from '../protocol/wire_error';
 import { connectSession, openSession } from '../rpc/handshake';
 import type { Session, SessionHandlers } from '../rpc/session';
 import type { Sandbox } from '../sandbox/launcher';
-import { killGroup } from '../sandbox/spawn';
 
 /** News of an instance, for the scheduler. */
 export interface InstanceListener {
@@ -58,7 +57,8 @@ export class LiveInstance {
       instance.#session = session;
       session.event(METHOD.boot, encodeControl(boot));
       return instance.#handlers(() => clock.after(EXIT_MS, instance.#kill));
-    }).catch(() => sandbox.kill());
+      // Its process may take as long as a launch may.
+    }, { limitMs: null }).catch(() => sandbox.kill());
     return instance;
   }
 
@@ -134,7 +134,10 @@ export class LiveInstance {
 
   /** An adopted process is nobody's child here: the end of its session stands for its exit. */
   #adoptedClosed(adopted: HostProcess): void {
-    if (!isAlive(adopted)) return this.#exited(0, null);
+    if (!isAlive(adopted)) {
+      killRestOfGroup(adopted.pid);
+      return this.#exited(0, null);
+    }
     this.#clock.after(EXIT_MS, () => {
       this.#kill();
       this.#exited(0, null);

@@ -14,11 +14,12 @@ import { CartonError, codeOf, describe, toWire, type WireError } from '../suppor
 import { delay, type Timer } from '../support/clock';
 import { HostDirectory } from '../support/host_directory';
 import type { HostEnvironment } from '../support/host_environment';
-import type { Demand, InstanceAddress, InstanceBoot, InstanceLoad, InstanceLost, InstancesPush, MocksChange, ServiceMock, SpecsPush } from '../protocol/control';
+import { hostProcessOf, isAlive, watchHost } from '../support/host_process';
+import type { Demand, InstanceAddress, InstanceBoot, InstanceLoad, InstanceLost, InstanceReady, InstancesPush, MocksChange, ServiceMock, SpecsPush } from '../protocol/control';
 import { listen, sameToken } from '../rpc/handshake';
-import type { Launcher } from '../sandbox/launcher';
+import type { Launcher, Sandbox } from '../sandbox/launcher';
 import type { FunctionSpec, Revision } from '../spec/types';
-import { adoptAll } from './adopt';
+import { Adoption } from './adopt';
 import { decide } from './decide';
 import { LiveInstance, type InstanceListener } from './live_instance';
 import type { Action, OwnedHostState, TerminateReason } from './state';
@@ -45,6 +46,7 @@ export class Scheduler implements InstanceListener, WorkerListener {
   readonly #state: OwnedHostState;
   readonly #live = new Map<string, LiveInstance>();
   readonly #workers: WorkerSessions;
+  readonly #adoption: Adoption;
   #revision: Revision | undefined;
   #mocks: readonly ServiceMock[] = [];
   #server: Server | undefined;
@@ -52,8 +54,10 @@ export class Scheduler implements InstanceListener, WorkerListener {
   #epoch = 0;
   #count = 0;
   #rescan: Timer | undefined;
+  #lifeline: Timer | undefined;
   #soon: NodeJS.Immediate | undefined;
   #onEmpty: (() => void) | undefined;
+  #closed = false;
   #look: Promise<void> = Promise.resolve();
   #nextLook: Promise<void> | undefined;
   /** What was wrong with the specs at the last look. */
@@ -65,6 +69,13 @@ export class Scheduler implements InstanceListener, WorkerListener {
     this.#directory = new HostDirectory(config.directory, hostProcess, application.baseDir);
     this.#state = initialState({ ...config, development });
     this.#workers = new WorkerSessions(this, log);
+    this.#adoption = new Adoption({
+      directory: this.#directory,
+      clock: options.environment.clock,
+      listener: this,
+      isKnown: (id) => this.#state.instances.has(id),
+      take: (instance, ready) => this.#adopted(instance, ready),
+    });
   }
 
   get directory(): HostDirectory {
@@ -81,7 +92,9 @@ export class Scheduler implements InstanceListener, WorkerListener {
     this.#directory.create();
     this.#directory.sweep();
     this.#epoch = this.#directory.nextEpoch();
-    await this.#adopt();
+    const { clock, hostProcess } = this.#options.environment;
+    this.#lifeline = watchHost(hostProcess, clock, () => this.#hostGone());
+    await Promise.race([this.#adoption.look(), delay(clock, ADOPT_MS)]);
     this.#watchForOrphans();
     removeStale(this.#directory.agentSocket);
     const token = this.#directory.token('worker');
@@ -114,8 +127,11 @@ export class Scheduler implements InstanceListener, WorkerListener {
   async close(): Promise<void> {
     closing(this.#state);
     this.#rescan?.cancel();
-    this.#turn();
+    this.#lifeline?.cancel();
+    if (isAlive(this.#options.environment.hostProcess)) this.#turn();
+    else this.#hostGone();
     if (this.#state.instances.size > 0) await new Promise<void>((resolve) => (this.#onEmpty = resolve));
+    this.#closed = true;
     this.#wake?.cancel();
     await this.#options.launcher.close();
     this.#workers.close();
@@ -260,6 +276,7 @@ export class Scheduler implements InstanceListener, WorkerListener {
 
   /** Decides and does, until nothing but waiting is left. */
   #turn(): void {
+    if (this.#closed) return;
     for (let round = 0; round < MAX_ROUNDS; round += 1) {
       const actions = decide(this.#state, this.#now);
       const wake = actions.find((action) => action.type === 'wake');
@@ -299,13 +316,7 @@ export class Scheduler implements InstanceListener, WorkerListener {
     const boot = this.#bootOf(id, group);
     const { launcher, environment } = this.#options;
     launcher.launch(boot).then(
-      (sandbox) => {
-        const instance = LiveInstance.launched(sandbox, boot, environment.clock, this);
-        this.#live.set(id, instance);
-        if (boot.mocks !== this.#mocks) instance.setMocks(this.#mocks).catch((error: unknown) => environment.log.warn(describe(error)));
-        // It may have been taken back while its process came to be.
-        if (this.#state.instances.get(id)?.phase !== 'launching') instance.kill();
-      },
+      (sandbox) => this.#launched(sandbox, boot),
       (error: unknown) => {
         const failure = error instanceof CartonError ? error : new CartonError('CARTON_INSTANCE_LAUNCH_FAILED', { got: describe(error), cause: error });
         environment.log.error(failure);
@@ -314,6 +325,17 @@ export class Scheduler implements InstanceListener, WorkerListener {
         this.#checkEmpty();
       },
     );
+  }
+
+  #launched(sandbox: Sandbox, boot: InstanceBoot): void {
+    const { clock, log } = this.#options.environment;
+    const instance = LiveInstance.launched(sandbox, boot, clock, this);
+    this.#live.set(boot.id, instance);
+    // Inline, an instance has no process of its own.
+    if (sandbox.pid !== process.pid) this.#directory.noteProcess(boot.id, hostProcessOf(sandbox.pid));
+    if (boot.mocks !== this.#mocks) instance.setMocks(this.#mocks).catch((error: unknown) => log.warn(describe(error)));
+    // It may have been taken back while its process came to be.
+    if (this.#state.instances.get(boot.id)?.phase !== 'launching') instance.kill();
   }
 
   #bootOf(id: string, key: string): InstanceBoot {
@@ -382,30 +404,43 @@ export class Scheduler implements InstanceListener, WorkerListener {
     this.#workers.pushSpecs(push);
   }
 
-  async #adopt(): Promise<void> {
-    const { clock, log } = this.#options.environment;
-    const found = await adoptAll(this.#directory, new Set([...this.#live.keys(), ...this.#state.instances.keys()]), clock, this);
-    for (const { instance, ready } of found) {
-      this.#live.set(ready.id, instance);
-      adopted(this.#state, ready, this.#now);
-      this.#pushInstances(instance.group);
-    }
-    if (found.length > 0) log.info(`adopted ${found.length} instances of a former agent`);
+  #adopted(instance: LiveInstance, ready: InstanceReady): void {
+    if (this.#closed) return;
+    this.#live.set(ready.id, instance);
+    adopted(this.#state, ready, this.#now);
+    this.#options.environment.log.info(`adopted instance ${ready.id} of ${instance.group} (pid ${instance.pid}) of a former agent`);
+    this.#pushInstances(instance.group);
+    this.#turn();
   }
 
-  /** What was launching when a former agent died becomes ready later, and is adopted then. */
+  /**
+   * What was launching when a former agent died becomes ready later, and is adopted then. What was not adopted by the
+   * time at which it would have drained by itself is ended.
+   */
   #watchForOrphans(): void {
     if (this.#epoch === 1) return;
     const { clock, config, log } = this.#options.environment;
-    const until = this.#now + config.agentGraceMs;
+    const until = this.#now + config.agentGraceMs + config.drainTimeoutMs;
     this.#rescan = clock.every(ORPHAN_SCAN_MS, () => {
-      if (this.#now > until) this.#rescan?.cancel();
-      this.#adopt().then(() => this.#turn(), (error: unknown) => log.warn(describe(error)));
+      if (this.#now > until) {
+        this.#rescan?.cancel();
+        this.#adoption.endOthers();
+      } else {
+        this.#adoption.look().catch((error: unknown) => log.warn(describe(error)));
+      }
     });
+  }
+
+  /** The host has ended and could not say so: nothing is worth finishing, because nobody would hear of it. */
+  #hostGone(): void {
+    closing(this.#state);
+    for (const id of [...this.#state.instances.keys()]) this.#terminate(id, 'closing');
   }
 }
 
 const ORPHAN_SCAN_MS = 500;
+/** Milliseconds that the start waits for instances to be adopted; one that is blocked must not hold up the others. */
+const ADOPT_MS = 1_000;
 const SECOND_LOOK_MS = 30;
 
 /** Workers learn where an instance is and how to call it; what opens its control stays here. */

@@ -3,16 +3,19 @@
  * One per host, named by the host's process, of mode 0700 and outside the application. Agent, workers and tools use it.
  */
 import { createHash, createHmac, randomBytes } from 'node:crypto';
-import { chmodSync, existsSync, lstatSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, lstatSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir, userInfo } from 'node:os';
 import { join } from 'node:path';
-import { CartonError } from './errors';
+import { CartonError, describe } from './errors';
 import type { HostProcess } from './host_environment';
-import { isAlive } from './host_process';
+import { isAlive, killGroup } from './host_process';
 import { LIMITS } from './limits';
 
 /** Enough to tell the applications of one process apart; sockets' paths are short. */
 const APPLICATION_DIGITS = 8;
+
+/** Characters of an instance's id, at most: the paths of all sockets to come are known to be short enough at boot. */
+const ID_CHARACTERS = 14;
 
 /** What a token opens. `call` and `control` are an instance's and carry its id. */
 export type TokenPurpose = 'worker' | `call:${string}` | `control:${string}`;
@@ -20,6 +23,7 @@ export type TokenPurpose = 'worker' | `call:${string}` | `control:${string}`;
 export class HostDirectory {
   readonly path: string;
   readonly #root: string;
+  #created = false;
 
   /**
    * @param configured `carton.directory`; null for `<tmpdir>/egg-carton-<uid>`
@@ -43,13 +47,16 @@ export class HostDirectory {
     return join(this.path, `${id}.rec`);
   }
 
-  /** Makes the directory and its key, or takes over what a former agent made. Throws `CARTON_HOST_DIRECTORY_UNSAFE`. */
+  /**
+   * Makes the directory and its key, or takes over what a former agent made.
+   * Throws `CARTON_HOST_DIRECTORY_UNSAFE` or `CARTON_HOST_PATH_TOO_LONG`.
+   */
   create(): void {
-    for (const path of [this.#root, this.path]) {
-      mkdirSync(path, { recursive: true, mode: 0o700 });
-      assertPrivate(path);
-    }
-    if (!existsSync(this.#keyPath)) writeFileSync(this.#keyPath, randomBytes(32).toString('hex'), { flag: 'wx', mode: 0o600 });
+    this.#socket('x'.repeat(ID_CHARACTERS));
+    makePrivate(this.#root, OTHERS_MAY_WRITE);
+    makePrivate(this.path, OTHERS_MAY_DO_ANYTHING);
+    this.#created = true;
+    if (!existsSync(this.#keyPath)) writeWhole(this.#keyPath, randomBytes(32).toString('hex'));
   }
 
   /** Derives a token of 32 hexadecimal digits. Every holder of the key derives the same. */
@@ -66,7 +73,7 @@ export class HostDirectory {
   nextEpoch(): number {
     const path = join(this.path, 'epoch');
     const epoch = (existsSync(path) ? Number(readFileSync(path, 'utf8')) : 0) + 1;
-    writeFileSync(path, String(epoch), { mode: 0o600 });
+    writeWhole(path, String(epoch));
     return epoch;
   }
 
@@ -77,21 +84,37 @@ export class HostDirectory {
       .map((name) => name.slice(0, -'.sock'.length));
   }
 
+  /** Notes which process an instance is, for whoever has to end it when its agent cannot. */
+  noteProcess(id: string, { pid, startTime }: HostProcess): void {
+    writeWhole(join(this.path, `${id}${NOTE}`), `${pid} ${startTime}`);
+  }
+
+  /** The processes that were noted, alive or not, by the ids of their instances. */
+  notedProcesses(): Map<string, HostProcess> {
+    return notesIn(this.path);
+  }
+
   removeInstance(id: string): void {
-    rmSync(this.instanceSocket(id), { force: true });
-    rmSync(this.recordPath(id), { force: true });
+    for (const path of [this.instanceSocket(id), this.recordPath(id), join(this.path, `${id}${NOTE}`)]) rmSync(path, { force: true });
   }
 
+  /** Does nothing where `create` did not succeed: what is there then is not ours. */
   remove(): void {
-    rmSync(this.path, { recursive: true, force: true });
+    if (this.#created) rmSync(this.path, { recursive: true, force: true });
   }
 
-  /** Removes what hosts left behind that ended without a chance to clean up. */
+  /**
+   * Removes what hosts left behind that ended without a chance to clean up, and ends their instances that still live:
+   * one that spins does not notice that its host is gone.
+   */
   sweep(): void {
     for (const name of readdirSync(this.#root)) {
       const match = /^(\d+)-(\d*)-[0-9a-f]+$/.exec(name);
       if (match === null) continue;
-      if (!isAlive({ pid: Number(match[1]), startTime: match[2] as string })) rmSync(join(this.#root, name), { recursive: true, force: true });
+      if (isAlive({ pid: Number(match[1]), startTime: match[2] as string })) continue;
+      const path = join(this.#root, name);
+      for (const noted of notesIn(path).values()) if (isAlive(noted)) killGroup(noted.pid);
+      rmSync(path, { recursive: true, force: true });
     }
   }
 
@@ -109,12 +132,59 @@ export class HostDirectory {
   }
 }
 
+/** Name's end of the files that say which process an instance is. */
+const NOTE = '.pid';
+
+function notesIn(path: string): Map<string, HostProcess> {
+  const notes = new Map<string, HostProcess>();
+  for (const name of unlessGone(() => readdirSync(path), [])) {
+    if (!name.endsWith(NOTE)) continue;
+    const [pid, startTime] = unlessGone(() => readFileSync(join(path, name), 'utf8'), '').split(' ');
+    // Without a start time a pid that is used again would be taken for the instance.
+    if (Number(pid) > 1 && startTime !== undefined && startTime !== '') notes.set(name.slice(0, -NOTE.length), { pid: Number(pid), startTime });
+  }
+  return notes;
+}
+
+/** Two hosts that start at once sweep the same leavings. */
+function unlessGone<T>(read: () => T, otherwise: T): T {
+  try {
+    return read();
+  } catch (error) {
+    if (['ENOENT', 'ENOTDIR'].includes((error as NodeJS.ErrnoException).code ?? '')) return otherwise;
+    throw error;
+  }
+}
+
+/** A reader, and whoever comes after a crash, finds the whole file or none. */
+function writeWhole(path: string, text: string): void {
+  const temporary = `${path}.new`;
+  writeFileSync(temporary, text, { mode: 0o600 });
+  renameSync(temporary, path);
+}
+
+const OTHERS_MAY_WRITE = 0o022;
+const OTHERS_MAY_DO_ANYTHING = 0o077;
+
 /** Another user's directory under a name that we are about to trust would hand over every session. */
-function assertPrivate(path: string): void {
+function makePrivate(path: string, forbidden: number): void {
+  try {
+    mkdirSync(path, { recursive: true, mode: 0o700 });
+    assertPrivate(path, forbidden);
+  } catch (cause) {
+    if (cause instanceof CartonError) throw cause;
+    throw new CartonError('CARTON_HOST_DIRECTORY_UNSAFE', { of: path, expected: 'a directory that this user can make and use', got: describe(cause), cause });
+  }
+}
+
+/** A mode that others can use is never mended here: the directory may serve others, as the one for temporary files does. */
+function assertPrivate(path: string, forbidden: number): void {
   const stat = lstatSync(path);
   const uid = userInfo().uid;
-  if (!stat.isDirectory() || stat.uid !== uid) {
-    throw new CartonError('CARTON_HOST_DIRECTORY_UNSAFE', { of: path, expected: `a directory of user ${uid}`, got: stat.isDirectory() ? `one of user ${stat.uid}` : 'another kind of file' });
-  }
-  if ((stat.mode & 0o077) !== 0) chmodSync(path, 0o700);
+  const got = !stat.isDirectory() ? 'another kind of file'
+    : stat.uid !== uid ? `one of user ${stat.uid}`
+    : (stat.mode & forbidden) !== 0 ? `mode ${(stat.mode & 0o7777).toString(8)}`
+    : undefined;
+  if (got === undefined) return;
+  throw new CartonError('CARTON_HOST_DIRECTORY_UNSAFE', { of: path, expected: `a directory that only user ${uid} can write to`, got });
 }

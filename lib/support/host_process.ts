@@ -21,6 +21,25 @@ export function isAlive(host: HostProcess): boolean {
   return stat !== undefined && stat.startTime === host.startTime && stat.state !== 'Z' && stat.state !== 'X';
 }
 
+/** Ends a process and its group at once; one that has ended already is fine. */
+export function killGroup(pid: number): void {
+  kill(-pid);
+  kill(pid);
+}
+
+/** Ends what a process left behind that led a group of its own and has just ended. */
+export function killRestOfGroup(pid: number): void {
+  kill(-pid);
+}
+
+function kill(target: number): void {
+  try {
+    process.kill(target, 'SIGKILL');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
+  }
+}
+
 /** Calls `onGone` once, within half a second of the host's end. */
 export function watchHost(host: HostProcess, clock: Clock, onGone: () => void): Timer {
   const timer = clock.every(LOOK_MS, () => {

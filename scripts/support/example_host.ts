@@ -38,8 +38,9 @@ export class Example {
     return join(this.directory, 'bff');
   }
 
-  async build(): Promise<void> {
-    buildExample(this.baseDir);
+  /** Compiles the application and starts the stub. */
+  async build(signal?: AbortSignal): Promise<void> {
+    await buildExample(this.baseDir, signal);
     const { startUpstream } = (await import(join(this.baseDir, 'upstream/server.js'))) as { startUpstream(): Promise<Upstream> };
     this.#upstream = await startUpstream();
   }

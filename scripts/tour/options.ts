@@ -42,5 +42,5 @@ export async function requireFree(port: number): Promise<void> {
 }
 
 export function portInUse(port: number): CartonError {
-  return new CartonError('CARTON_CLI_PORT_IN_USE', { of: `port ${port}`, hint: `As in: npm run demo -- --port ${port + 1}.` });
+  return new CartonError('CARTON_CLI_PORT_IN_USE', { of: `port ${port}` });
 }

@@ -9,8 +9,8 @@ export interface Instance extends ProcessInfo {
   readonly function: string | undefined;
 }
 
-/** An instance's title: "egg-carton function:home 1f2e" or, for functions that share instances, "egg-carton group:…". */
-const INSTANCE_TITLE = /^egg-carton (?:function|group):(\S+)/;
+/** An instance's title: "egg-carton home 1-1" or, for functions that share instances, "egg-carton group:order 1-2". */
+const INSTANCE_TITLE = /^egg-carton (?:group:)?(\S+) /;
 const INSTANCE_ENTRY = 'lib/entry/function_process.js';
 
 const NAME_WIDTH = 20;
@@ -33,17 +33,17 @@ export function showProcesses(master: number): void {
   const agents = tree.filter(({ command }) => command.includes('agent_worker.js'));
   const workers = tree.filter(({ command }) => command.includes('app_worker.js'));
   for (const info of agents) {
-    draw(info, 'agent', '├─ ', 'the scheduler');
+    draw(info, 'agent', '├─ ', 'scheduler');
     drawInstances(instancesOf(master));
   }
   workers.forEach((info, i) => {
-    draw(info, 'worker', i === workers.length - 1 ? '└─ ' : '├─ ', 'the ingress, and the application as it was');
+    draw(info, 'worker', i === workers.length - 1 ? '└─ ' : '├─ ', 'ingress and the application');
   });
 }
 
 function drawInstances(instances: readonly Instance[]): void {
   instances.forEach((info, i) => {
-    draw(info, info.function ?? '…', i === instances.length - 1 ? '│  └─ ' : '│  ├─ ', 'an instance');
+    draw(info, info.function ?? '…', i === instances.length - 1 ? '│  └─ ' : '│  ├─ ', 'instance');
   });
 }
 

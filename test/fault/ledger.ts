@@ -17,6 +17,7 @@ export interface LedgerRun {
 
 export interface LedgerPlan {
   readonly path: string;
+  /** Half of them answer at once, half a moment later: some are always at work. */
   readonly requests: number;
   readonly concurrency: number;
   /** Whether the invocation with this number ends its own process. */
@@ -35,7 +36,7 @@ export async function runLedger(cluster: Cluster, plan: LedgerPlan): Promise<Led
     while (next < plan.requests) {
       const index = next++;
       const id = `r${index}`;
-      const outcome = await outcomeOf(cluster, [plan.path, id, plan.dies?.(index) ?? false]);
+      const outcome = await outcomeOf(cluster, [plan.path, id, plan.dies?.(index) ?? false, index % 2]);
       if (outcome === 'CARTON_INSTANCE_CRASHED') crashed.push(id);
       else if (outcome !== id) strange.push(`${id}: ${outcome}`);
       answered += 1;

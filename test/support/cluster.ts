@@ -31,6 +31,8 @@ export type CartonOverrides = Partial<Omit<CartonConfig, 'functionDefaults' | 'i
 export interface ClusterOptions {
   /** A folder of `fixtures/`, or an absolute path. */
   readonly application: string;
+  /** @default Egg itself */
+  readonly framework?: string;
   /** @default 2 */
   readonly workers?: number;
   /** Egg's environment (EGG_SERVER_ENV). @default 'prod' */
@@ -53,6 +55,7 @@ export class Cluster {
   readonly #mark: string;
   readonly #exit: Promise<{ code: number | null; signal: NodeJS.Signals | null }>;
   #output = '';
+  #told = false;
 
   /** For `startCluster` only. */
   constructor(child: ChildProcess, { home, port, mark }: { home: string; port: number; mark: string }) {
@@ -129,6 +132,13 @@ export class Cluster {
     await eventually(`the end of process ${pid}`, () => !isRunning(pid));
   }
 
+  /** Tells the master to stop, as an operator would; once, because it dies of a second SIGTERM. */
+  terminate(): void {
+    if (this.#told || this.#child.exitCode !== null || this.#child.signalCode !== null) return;
+    this.#told = true;
+    process.kill(this.master, 'SIGTERM');
+  }
+
   /** Resolves when the master has ended. */
   exited(): Promise<{ code: number | null; signal: NodeJS.Signals | null }> {
     return this.#exit;
@@ -147,7 +157,7 @@ export class Cluster {
    */
   async stop(): Promise<void> {
     this.client.close();
-    if (this.#child.exitCode === null && this.#child.signalCode === null) process.kill(this.master, 'SIGTERM');
+    this.terminate();
     const { code } = await this.#exit;
     await this.gone();
     assert.equal(code, 0, `the master ended with code ${code}:\n${this.#output.slice(-4000)}`);
@@ -188,7 +198,7 @@ export async function launchCluster(options: ClusterOptions): Promise<{ cluster:
   const mark = randomBytes(8).toString('hex');
   const baseDir = path.resolve(FIXTURES, options.application);
   const child = spawn(process.execPath, [require.resolve('egg-scripts/lib/start-cluster'), JSON.stringify({
-    framework: path.join(ROOT, 'node_modules/egg'), baseDir, workers: options.workers ?? 2, port, env: options.env ?? 'prod',
+    framework: options.framework ?? path.join(ROOT, 'node_modules/egg'), baseDir, workers: options.workers ?? 2, port, env: options.env ?? 'prod',
   })], { cwd: baseDir, stdio: ['ignore', 'pipe', 'pipe', 'ipc'], env: environmentOf(options, home, mark) });
   await once(child, 'spawn');
   const ready = new Promise<void>((resolve) => {

@@ -21,7 +21,8 @@ describe('an application that init has changed', () => {
     await withApplication(files, async (baseDir) => {
       link(baseDir);
       assert.equal(await main(['init', baseDir, '--yes'], new FakeTerminal()), 0);
-      const app = mm.app({ baseDir, framework: path.join(ROOT, 'node_modules/egg'), cache: false } as never);
+      mm.env('unittest');
+      const app = mm.app({ baseDir, framework: path.join(ROOT, 'node_modules/egg'), cache: false });
       try {
         await app.ready();
         assert.equal(await app.invokeFunction('hello', ['Egg']), 'Hello, Egg!');
