@@ -15,7 +15,7 @@ const ORDER = [
   ['ingress'],
   ['gateway', 'oneapi', 'migrate', 'console'],
   ['entry'],
-  ['agent', 'app', 'cli'],
+  ['agent', 'app', 'cli', 'koa'],
 ];
 
 const PATHS = {
@@ -23,6 +23,7 @@ const PATHS = {
   agent: '^agent\\.ts$',
   app: '^app(\\.ts$|/)',
   cli: '^(lib/cli|bin)/',
+  koa: '^koa\\.ts$',
 };
 const pathOf = (room) => PATHS[room] ?? `^lib/${room}/`;
 
@@ -49,7 +50,7 @@ module.exports = {
       name: 'no-egg',
       comment: 'The application decides which Egg it runs on: the plugin imports types of it only.',
       severity: 'error',
-      from: { path: '^(lib|app|config|bin|plugin-sidecar)/|^(index|agent|app)\\.ts$' },
+      from: { path: '^(lib|app|config|bin|plugin-sidecar)/|^(index|koa|agent|app)\\.ts$' },
       to: { path: '(^|/)node_modules/egg/', dependencyTypesNot: ['type-only'] },
     },
     {
@@ -63,7 +64,7 @@ module.exports = {
       name: 'not-to-tests',
       comment: 'Nothing that is shipped imports tests, benchmarks or scripts.',
       severity: 'error',
-      from: { path: '^(lib|app|config|bin|plugin-sidecar)/|^(index|agent|app)\\.ts$' },
+      from: { path: '^(lib|app|config|bin|plugin-sidecar)/|^(index|koa|agent|app)\\.ts$' },
       to: { path: '^(test|benchmark|scripts|fixtures|examples)/' },
     },
     {

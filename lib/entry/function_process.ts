@@ -5,7 +5,7 @@
 import { Socket } from 'node:net';
 import { systemClock } from '../support/clock';
 import { CartonError } from '../support/errors';
-import { watchHost } from '../support/host_process';
+import { killGroup, watchHost } from '../support/host_process';
 import type { ProcessBoot } from '../protocol/control';
 import type { BootedApplication } from '../runtime/application';
 import { Freshness } from '../runtime/freshness';
@@ -20,7 +20,8 @@ const boot = readBoot(process.argv[2]);
 const freshness = boot.development ? new Freshness(boot.application.baseDir).record() : undefined;
 const output = boot.development ? new OutputPrefix('function process', [process.stdout, process.stderr]) : undefined;
 
-watchHost(boot.hostProcess, systemClock, () => process.exit(0));
+// With all that functions have started: nobody else is left to end it.
+watchHost(boot.hostProcess, systemClock, () => killGroup(process.pid));
 // Ctrl-C in a terminal is the host's to handle.
 process.on('SIGINT', () => undefined);
 

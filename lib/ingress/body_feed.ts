@@ -5,7 +5,7 @@
  */
 import type { Readable } from 'node:stream';
 import { Chunks } from '../support/chunks';
-import { CartonError, toWire } from '../support/errors';
+import { type CartonError, toWire } from '../support/errors';
 import { LIMITS } from '../support/limits';
 import type { StreamSender } from '../rpc/stream';
 

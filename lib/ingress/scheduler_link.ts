@@ -5,7 +5,7 @@
 import type { Clock, Timer } from '../support/clock';
 import { describe } from '../support/errors';
 import type { HostLog } from '../support/host_environment';
-import { HostDirectory } from '../support/host_directory';
+import type { HostDirectory } from '../support/host_directory';
 import { LIMITS } from '../support/limits';
 import {
   decodeControl, encodeControl, expectFields, METHOD,

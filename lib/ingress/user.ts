@@ -52,7 +52,7 @@ export function assertUser(user: unknown): void {
 
 function jsonOf(user: unknown): string | undefined {
   try {
-    return JSON.stringify(user) as string | undefined;
+    return JSON.stringify(user);
   } catch (cause) {
     throw notAUser('a user that is JSON', describe(cause));
   }

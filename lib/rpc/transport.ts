@@ -64,7 +64,7 @@ export class Transport {
     this.#flushScheduled = false;
     if (this.#closed || this.writer.isEmpty) return;
     const parts = this.writer.take();
-    if (parts.length === 1) this.#socket.write(parts[0] as Buffer);
+    if (parts.length === 1) this.#socket.write(parts[0]);
     else this.#writeAll(parts);
     if (this.#socket.writableLength > LIMITS.socketBacklogBytes) this.#onBacklog();
   }

@@ -15,9 +15,9 @@ export function launchError(cause: unknown, boot: ProcessBoot): CartonError {
   return new CartonError('CARTON_INSTANCE_LAUNCH_FAILED', {
     of: `application "${boot.application.name}"`,
     expected: 'the application to boot',
-    got: isError ? `${cause.name}: ${message}` : message,
+    got: isError ? `${String(cause.name).slice(0, 100)}: ${message}` : message,
     hint: place === undefined ? undefined : `At ${place}.`,
-    thrown: boot.development && isError ? { name: cause.name, message, stack: text.slice(0, LIMITS.errorCharacters) } : undefined,
+    thrown: boot.development && isError ? { name: String(cause.name).slice(0, 100), message, stack: text.slice(0, LIMITS.errorCharacters) } : undefined,
     cause,
   });
 }

@@ -15,13 +15,15 @@ import { delay, type Timer } from '../support/clock';
 import { HostDirectory } from '../support/host_directory';
 import type { HostEnvironment } from '../support/host_environment';
 import { hostProcessOf, isAlive, watchHost } from '../support/host_process';
-import type { Demand, InstanceAddress, InstanceBoot, InstanceLoad, InstanceLost, InstanceReady, InstancesPush, MocksChange, ServiceMock, SpecsPush } from '../protocol/control';
+import type { Demand, InstanceBoot, InstanceLoad, InstanceLost, InstanceReady, InstancesPush, MocksChange, ServiceMock, SpecsPush } from '../protocol/control';
 import { listen, sameToken } from '../rpc/handshake';
 import type { Launcher, Sandbox } from '../sandbox/launcher';
-import type { FunctionSpec, Revision } from '../spec/types';
+import type { Revision } from '../spec/types';
 import { Adoption } from './adopt';
+import { addressOnly, bootOf } from './boot';
 import { decide } from './decide';
 import { LiveInstance, type InstanceListener } from './live_instance';
+import { RevisionReader } from './revision_reader';
 import type { Action, OwnedHostState, TerminateReason } from './state';
 import {
   becameReady, closing, demandChanged, drainStarted, ended, filesChanged, initialState, launched, loadReported,
@@ -46,6 +48,7 @@ export class Scheduler implements InstanceListener, WorkerListener {
   readonly #state: OwnedHostState;
   readonly #live = new Map<string, LiveInstance>();
   readonly #workers: WorkerSessions;
+  readonly #reader: RevisionReader;
   readonly #adoption: Adoption;
   #revision: Revision | undefined;
   #mocks: readonly ServiceMock[] = [];
@@ -53,15 +56,10 @@ export class Scheduler implements InstanceListener, WorkerListener {
   #wake: Timer | undefined;
   #epoch = 0;
   #count = 0;
-  #rescan: Timer | undefined;
   #lifeline: Timer | undefined;
   #soon: NodeJS.Immediate | undefined;
   #onEmpty: (() => void) | undefined;
   #closed = false;
-  #look: Promise<void> = Promise.resolve();
-  #nextLook: Promise<void> | undefined;
-  /** What was wrong with the specs at the last look. */
-  #invalid: string | undefined;
 
   constructor(options: SchedulerOptions) {
     const { application, config, hostProcess, development, log } = options.environment;
@@ -69,9 +67,16 @@ export class Scheduler implements InstanceListener, WorkerListener {
     this.#directory = new HostDirectory(config.directory, hostProcess, application.baseDir);
     this.#state = initialState({ ...config, development });
     this.#workers = new WorkerSessions(this, log);
+    this.#reader = new RevisionReader({
+      load: () => options.loadRevision(true),
+      onRevision: (revision) => this.#revisionRead(revision),
+      clock: options.environment.clock,
+      log,
+    });
     this.#adoption = new Adoption({
       directory: this.#directory,
       clock: options.environment.clock,
+      log,
       listener: this,
       isKnown: (id) => this.#state.instances.has(id),
       take: (instance, ready) => this.#adopted(instance, ready),
@@ -92,10 +97,10 @@ export class Scheduler implements InstanceListener, WorkerListener {
     this.#directory.create();
     this.#directory.sweep();
     this.#epoch = this.#directory.nextEpoch();
-    const { clock, hostProcess } = this.#options.environment;
+    const { clock, config, hostProcess } = this.#options.environment;
     this.#lifeline = watchHost(hostProcess, clock, () => this.#hostGone());
     await Promise.race([this.#adoption.look(), delay(clock, ADOPT_MS)]);
-    this.#watchForOrphans();
+    if (this.#epoch > 1) this.#adoption.watch(config.agentGraceMs + config.drainTimeoutMs);
     removeStale(this.#directory.agentSocket);
     const token = this.#directory.token('worker');
     this.#server = await listen(this.#directory.agentSocket, (given) =>
@@ -126,7 +131,7 @@ export class Scheduler implements InstanceListener, WorkerListener {
   /** Drains all instances, ends those that do not finish in time, and cleans up. */
   async close(): Promise<void> {
     closing(this.#state);
-    this.#rescan?.cancel();
+    this.#adoption.stop();
     this.#lifeline?.cancel();
     if (isAlive(this.#options.environment.hostProcess)) this.#turn();
     else this.#hostGone();
@@ -192,44 +197,16 @@ export class Scheduler implements InstanceListener, WorkerListener {
     this.#pushSpecs();
   }
 
-  /**
-   * In development: looks at the functions and their specs again. Where they are not valid the log says why, once, and
-   * the last good ones stay. One look at a time, so that an older one cannot overtake; a look that has begun may have
-   * missed the change, so whoever asks meanwhile shares the next.
-   */
+  /** In development: looks at the functions and their specs again. Never rejects. */
   refreshSpecs(): Promise<void> {
-    this.#nextLook ??= this.#look.then(() => {
-      this.#look = this.#nextLook as Promise<void>;
-      this.#nextLook = undefined;
-      return this.#lookAtSpecs();
-    });
-    return this.#nextLook;
+    return this.#reader.look();
   }
 
-  async #lookAtSpecs(): Promise<void> {
-    try {
-      const before = this.#revision?.revision;
-      const next = await this.#loadAnew();
-      this.#invalid = undefined;
-      if (next.revision === before) return;
-      this.#setRevision(next);
-      this.#pushSpecs();
-      this.#turn();
-    } catch (error) {
-      const problem = describe(error);
-      if (problem !== this.#invalid) this.#options.environment.log.error(`${problem} The functions stay as they were.`);
-      this.#invalid = problem;
-    }
-  }
-
-  /** A file is empty for the moment in which an editor writes it, so what is not valid gets a second look. */
-  async #loadAnew(): Promise<Revision> {
-    try {
-      return await this.#options.loadRevision(true);
-    } catch {
-      await delay(this.#options.environment.clock, SECOND_LOOK_MS);
-      return this.#options.loadRevision(true);
-    }
+  #revisionRead(next: Revision): void {
+    if (next.revision === this.#revision?.revision) return;
+    this.#setRevision(next);
+    this.#pushSpecs();
+    this.#turn();
   }
 
   /** For tests. Resolves once all instances have the mocks; rejects with what one of them does not know. */
@@ -313,8 +290,9 @@ export class Scheduler implements InstanceListener, WorkerListener {
     this.#count += 1;
     const id = `${this.#epoch}-${this.#count.toString(36)}`;
     launched(this.#state, { id, group }, this.#now);
-    const boot = this.#bootOf(id, group);
     const { launcher, environment } = this.#options;
+    const { config } = environment;
+    const boot = bootOf({ directory: this.#directory, config, revision: this.#revision as Revision, mocks: this.#mocks }, id, group);
     launcher.launch(boot).then(
       (sandbox) => this.#launched(sandbox, boot),
       (error: unknown) => {
@@ -331,38 +309,21 @@ export class Scheduler implements InstanceListener, WorkerListener {
     const { clock, log } = this.#options.environment;
     const instance = LiveInstance.launched(sandbox, boot, clock, this);
     this.#live.set(boot.id, instance);
-    // Inline, an instance has no process of its own.
-    if (sandbox.pid !== process.pid) this.#directory.noteProcess(boot.id, hostProcessOf(sandbox.pid));
+    this.#note(boot.id, sandbox.pid);
     if (boot.mocks !== this.#mocks) instance.setMocks(this.#mocks).catch((error: unknown) => log.warn(describe(error)));
     // It may have been taken back while its process came to be.
     if (this.#state.instances.get(boot.id)?.phase !== 'launching') instance.kill();
   }
 
-  #bootOf(id: string, key: string): InstanceBoot {
-    const revision = this.#revision as Revision;
-    const group = revision.groups.find((candidate) => candidate.key === key);
-    if (group === undefined) throw new CartonError('CARTON_INSTANCE_LAUNCH_FAILED', { of: key, expected: 'a group of the revision' });
-    const specs = new Map(revision.functions.map((spec) => [spec.name, spec]));
-    const { agentGraceMs, drainTimeoutMs } = this.#options.environment.config;
-    return {
-      ...this.#addressOf(id),
-      revision: revision.revision,
-      group,
-      functions: group.functions.map((name) => specs.get(name) as FunctionSpec),
-      controlToken: this.#directory.token(`control:${id}`),
-      agentGraceMs,
-      drainTimeoutMs,
-      mocks: this.#mocks,
-    };
-  }
-
-  #addressOf(id: string): InstanceAddress {
-    return {
-      id,
-      socketPath: this.#directory.instanceSocket(id),
-      recordPath: this.#directory.recordPath(id),
-      callToken: this.#directory.token(`call:${id}`),
-    };
+  #note(id: string, pid: number): void {
+    // Inline, an instance has no process of its own.
+    if (pid === process.pid) return;
+    try {
+      this.#directory.noteProcess(id, hostProcessOf(pid));
+    } catch (error) {
+      // A full disk, mostly. The note is for the day on which this agent cannot end the instance itself.
+      this.#options.environment.log.warn(`the process of instance ${id} could not be noted: ${describe(error)}`);
+    }
   }
 
   #drain(id: string): void {
@@ -413,24 +374,6 @@ export class Scheduler implements InstanceListener, WorkerListener {
     this.#turn();
   }
 
-  /**
-   * What was launching when a former agent died becomes ready later, and is adopted then. What was not adopted by the
-   * time at which it would have drained by itself is ended.
-   */
-  #watchForOrphans(): void {
-    if (this.#epoch === 1) return;
-    const { clock, config, log } = this.#options.environment;
-    const until = this.#now + config.agentGraceMs + config.drainTimeoutMs;
-    this.#rescan = clock.every(ORPHAN_SCAN_MS, () => {
-      if (this.#now > until) {
-        this.#rescan?.cancel();
-        this.#adoption.endOthers();
-      } else {
-        this.#adoption.look().catch((error: unknown) => log.warn(describe(error)));
-      }
-    });
-  }
-
   /** The host has ended and could not say so: nothing is worth finishing, because nobody would hear of it. */
   #hostGone(): void {
     closing(this.#state);
@@ -438,15 +381,8 @@ export class Scheduler implements InstanceListener, WorkerListener {
   }
 }
 
-const ORPHAN_SCAN_MS = 500;
 /** Milliseconds that the start waits for instances to be adopted; one that is blocked must not hold up the others. */
 const ADOPT_MS = 1_000;
-const SECOND_LOOK_MS = 30;
-
-/** Workers learn where an instance is and how to call it; what opens its control stays here. */
-function addressOnly({ id, socketPath, recordPath, callToken }: InstanceAddress): InstanceAddress {
-  return { id, socketPath, recordPath, callToken };
-}
 
 function removeStale(path: string): void {
   try {

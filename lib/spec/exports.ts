@@ -8,6 +8,7 @@ import { lexCommonJs } from './exports_commonjs';
 import { isPlainValue, type LexedExports } from './lexed_exports';
 
 // The package has a CommonJS build, but its types say that it is an ES module only, so `import` does not compile.
+// eslint-disable-next-line @typescript-eslint/no-unsafe-assignment -- the linter does not resolve the import attribute
 const { init, parse } = require('es-module-lexer') as typeof import('es-module-lexer', { with: { 'resolution-mode': 'import' } });
 
 /** What counts where the lexer cannot tell: the default export, so that a caller meets the load error. */

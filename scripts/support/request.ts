@@ -1,7 +1,7 @@
 /**
  * Requests to a server on this machine, with the moments at which their answers came.
  */
-import { Agent, request as httpRequest, type IncomingMessage } from 'node:http';
+import { request as httpRequest, type Agent, type IncomingMessage } from 'node:http';
 import { once } from 'node:events';
 
 export interface Ask {

@@ -7,6 +7,9 @@ import { read, sources } from './files';
 
 const CODES = Object.keys(ERRORS) as ErrorCode[];
 
+/** Refusals travel as numbers (`NACK` in lib/protocol/frame.ts); these are the names that they go by. */
+const REFUSALS: readonly ErrorCode[] = ['CARTON_RUNTIME_DRAINING', 'CARTON_RUNTIME_STALE'];
+
 interface Row {
   readonly code: string;
   readonly cells: readonly string[];
@@ -38,7 +41,7 @@ describe('docs/reference/errors.md', () => {
 describe('the error table', () => {
   it('has only codes that the code uses', () => {
     const used = sources('lib', 'bin', 'scripts').filter(({ name }) => name !== 'lib/support/errors.ts').map(({ text }) => text).join('\n');
-    assert.deepEqual(CODES.filter((code) => !used.includes(code)), []);
+    assert.deepEqual(CODES.filter((code) => !used.includes(code) && !REFUSALS.includes(code)), []);
   });
 
   it('is the only place that codes come from', () => {

@@ -2,7 +2,7 @@
  * Applications of fixtures as their own unit tests have them: booted by egg-mock in the process of the test.
  */
 import mm from 'egg-mock';
-import { join } from 'node:path';
+import { resolve } from 'node:path';
 import type { RequestListener } from 'node:http';
 import type { Test } from 'supertest';
 import type { WorkerHost } from '../../lib/entry/worker_host';
@@ -29,17 +29,28 @@ export interface MockedOptions {
   readonly plugins?: Readonly<Record<string, unknown>>;
 }
 
-export async function mockedApp(application: string, { config, ...options }: MockedOptions = {}): Promise<MockedApp> {
-  const before = process.env['EGG_APP_CONFIG'];
-  if (config !== undefined) process.env['EGG_APP_CONFIG'] = JSON.stringify(config);
+/** As `egg-bin test` runs it: in Egg's environment `unittest`. */
+export async function mockedApp(application: string, { config = {}, ...options }: MockedOptions = {}): Promise<MockedApp> {
+  const restore = environment({ EGG_SERVER_ENV: 'unittest', EGG_APP_CONFIG: JSON.stringify(config) });
   try {
-    const app = mm.app({ baseDir: join(application.startsWith('/') ? '' : FIXTURES, application), cache: false, ...options } as Parameters<typeof mm.app>[0]) as unknown as MockedApp;
+    const app = mm.app({ baseDir: resolve(FIXTURES, application), cache: false, ...options }) as unknown as MockedApp;
     await app.ready();
     return app;
   } finally {
-    if (before === undefined) delete process.env['EGG_APP_CONFIG'];
-    else process.env['EGG_APP_CONFIG'] = before;
+    restore();
   }
+}
+
+/** Sets variables and returns what undoes it. */
+export function environment(variables: Readonly<Record<string, string>>): () => void {
+  const before = Object.keys(variables).map((name) => [name, process.env[name]] as const);
+  Object.assign(process.env, variables);
+  return () => {
+    for (const [name, value] of before) {
+      if (value === undefined) delete process.env[name];
+      else process.env[name] = value;
+    }
+  };
 }
 
 export async function closeMocked(app: MockedApp | undefined): Promise<void> {

@@ -166,18 +166,16 @@ describe('the scheduler', () => {
     const { directory } = host.scheduler;
     directory.create();
     directory.nextEpoch();
-    const { server, events } = await orphan(directory, { id: '1-1', group: 'a', revision: 'r1' });
+    const left = await orphan(directory, { id: '1-1', group: 'a', revision: 'r1' });
     await host.scheduler.start();
     worker = await new ScriptedWorker().connect(directory);
     const specs = await eventually('the specs', () => worker.told.find(({ method }) => method === METHOD.specs));
     assert.deepEqual((specs.message['instances'] as { group: string; instances: { id: string }[] }[]).map((entry) => [entry.group, entry.instances.map(({ id }) => id)]), [['a', ['1-1']]]);
     assert.equal(specs.message['epoch'], 2);
     const closed = host.scheduler.close();
-    await eventually('the drain', () => events.includes(METHOD.drain));
-    host.clock.advance(4_000);
-    server.close();
-    host.clock.advance(2_000);
-    void closed;
+    await eventually('the drain', () => left.events.includes(METHOD.drain));
+    await left.end();
+    await closed;
   });
 
   it('drains an adopted instance of another revision', async () => {
@@ -185,10 +183,11 @@ describe('the scheduler', () => {
     const { directory } = host.scheduler;
     directory.create();
     directory.nextEpoch();
-    const { server, events } = await orphan(directory, { id: '1-1', group: 'a', revision: 'r0' });
+    const left = await orphan(directory, { id: '1-1', group: 'a', revision: 'r0' });
     await host.scheduler.start();
-    await eventually('the drain', () => events.includes(METHOD.drain));
-    server.close();
+    await eventually('the drain', () => left.events.includes(METHOD.drain));
+    await left.end();
+    await host.scheduler.close();
   });
 
   it('adopts what became ready only after the new agent came, and ends what never did', async () => {
@@ -200,13 +199,16 @@ describe('the scheduler', () => {
     await once(hung, 'spawn');
     directory.noteProcess('1-2', hostProcessOf(hung.pid as number));
     await host.scheduler.start();
-    const { server } = await orphan(directory, { id: '1-1', group: 'a', revision: 'r1' });
+    const late = await orphan(directory, { id: '1-1', group: 'a', revision: 'r1' });
     host.clock.advance(500);
     await eventually('the adoption', () => host.log.some((line) => line.includes('adopted instance 1-1')));
     host.clock.advance(6_500);
     await once(hung, 'exit');
     assert.ok(!directory.notedProcesses().has('1-2'));
-    server.close();
+    assert.deepEqual(late.events, []);
+    const closed = host.scheduler.close();
+    await late.end();
+    await closed;
   });
 
   it('guarantee 4: close drains all, ends those that do not finish in time, and removes the directory', async () => {

@@ -2,12 +2,13 @@
  * A host for tests of the scheduler: real sockets and directory, a fake clock, instances that do what the test says,
  * and a worker that speaks the protocol.
  */
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
-import type { Server } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { carton } from '../../config/config.default';
-import { HostDirectory } from '../../lib/support/host_directory';
+import type { HostDirectory } from '../../lib/support/host_directory';
 import type { CartonConfig, HostEnvironment, HostProcess } from '../../lib/support/host_environment';
 import { hostProcessOf } from '../../lib/support/host_process';
 import { decodeControl, encodeControl, METHOD, type Demand, type InstanceBoot, type InstanceReady } from '../../lib/protocol/control';
@@ -159,15 +160,34 @@ export class ScriptedHost {
   }
 }
 
-/** An instance of a former agent: listens on its socket and says what it is. */
-export async function orphan(directory: HostDirectory, ready: Omit<InstanceReady, 'pid' | 'inflight' | 'served' | 'draining'>): Promise<{ server: Server; events: number[] }> {
+export interface Orphan {
+  /** Methods of what the agent told it. */
+  readonly events: number[];
+  /** Its process is killed, and its session with it. */
+  end(): Promise<void>;
+}
+
+/** An instance of a former agent, with a process of its own to name: listens on its socket and says what it is. */
+export async function orphan(directory: HostDirectory, ready: Omit<InstanceReady, 'pid' | 'inflight' | 'served' | 'draining'>): Promise<Orphan> {
   const events: number[] = [];
+  const child = spawn('sleep', ['1000'], { detached: true, stdio: 'ignore' });
+  await once(child, 'spawn');
+  let session: Session | undefined;
   const server = await listen(directory.instanceSocket(ready.id), (token) => !sameToken(token, directory.token(`control:${ready.id}`)) ? undefined : {
     welcome: {},
-    handlers: (session) => {
-      session.event(METHOD.ready, encodeControl({ ...ready, pid: process.pid, draining: false, inflight: 0, served: 0 }));
+    handlers: (opened) => {
+      session = opened;
+      opened.event(METHOD.ready, encodeControl({ ...ready, pid: child.pid, draining: false, inflight: 0, served: 0 }));
       return { onEvent: (method) => void events.push(method), onClosed: () => undefined };
     },
   });
-  return { server, events };
+  return {
+    events,
+    async end() {
+      child.kill('SIGKILL');
+      await once(child, 'exit');
+      server.close();
+      session?.close();
+    },
+  };
 }

@@ -11,7 +11,7 @@ import { enabledInFunctions } from './plugins';
 import { quietStore, unpad } from './scope_logging';
 import { StubAgent } from './stub_agent';
 import {
-  EGG_LOADER, EGG_PATH, type ApplicationClass, type EggApplication, type EggLoader, type EggLoggers, type EggPlugin,
+  EGG_LOADER, EGG_PATH, type ApplicationClass, type EggApplication, type EggLoggers, type EggPlugin,
   type EggPlugins, type LoaderClass, type LoaderOptions,
 } from './egg_types';
 
@@ -31,7 +31,7 @@ const nowhere: unknown = new Proxy(() => undefined, {
 });
 
 function functionLoader(Loader: LoaderClass, disabled: readonly string[]): LoaderClass {
-  return class FunctionLoader extends (Loader as new (options: LoaderOptions) => EggLoader) {
+  return class FunctionLoader extends Loader {
     readonly #app: EggApplication & { middlewares?: unknown; controller?: unknown };
 
     constructor(options: LoaderOptions) {
