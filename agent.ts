@@ -1,7 +1,7 @@
 /**
  * Egg's agent: lifecycle only. The scheduler lives here.
  */
-import { eggEnvironment, isSingle, type EggProcess } from './lib/entry/egg_host';
+import { eggEnvironment, runsInline, type EggProcess } from './lib/entry/egg_host';
 import { createScheduler } from './lib/entry/agent_host';
 import type { Scheduler } from './lib/scheduler/scheduler';
 import type { Timer } from './lib/support/clock';
@@ -40,8 +40,7 @@ export default class CartonAgent {
 
   async didLoad(): Promise<void> {
     this.#environment = eggEnvironment(this.#agent);
-    const inline = this.#environment.config.launcher === 'inline' || (this.#environment.config.launcher === 'auto' && isSingle(this.#agent) && this.#agent.config.env === 'unittest');
-    this.#scheduler = createScheduler(this.#environment, { inline });
+    this.#scheduler = createScheduler(this.#environment, { inline: runsInline(this.#agent, this.#environment) });
     this.#agent.messenger.on('log-reload', () => this.#scheduler?.reloadLogs());
     await this.#scheduler.start();
     if (this.#environment.development) this.#watch(this.#scheduler, this.#environment);

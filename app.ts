@@ -4,7 +4,7 @@
 import type { Server } from 'node:http';
 import { Server as NetServer } from 'node:net';
 import { cookieReader } from './lib/entry/egg_cookies';
-import { eggEnvironment, isSingle, type EggProcess } from './lib/entry/egg_host';
+import { eggEnvironment, isSingle, runsInline, type EggProcess } from './lib/entry/egg_host';
 import { wrapEgg } from './lib/entry/application/inline';
 import { registerInlineApplication } from './lib/entry/inline_application';
 import { reportShadowed, type EggRouter } from './lib/entry/shadowed_routes';
@@ -50,7 +50,7 @@ export default class CartonApplication {
       // egg-development's reload sends a worker two signals, and the second would end what the first lets finish.
       process.on('SIGTERM', () => undefined);
     }
-    if (isSingle(app)) this.#unregister = registerInlineApplication(app.baseDir, wrapEgg(app));
+    if (runsInline(app, environment)) this.#unregister = registerInlineApplication(app.baseDir, wrapEgg(app));
     if (!environment.config.ingress.enable) return void (await host.start());
     // The server takes function requests first; where nobody tells of a server, the first middleware does.
     app.once('server', (server) => attachToServer(this.#server = server, host.ingress));

@@ -1,9 +1,10 @@
 /**
  * What Egg's agent and app workers have in common as a host: the environment that scheduler, sandbox and ingress see.
  */
+import { isMainThread } from 'node:worker_threads';
 import { systemClock } from '../support/clock';
 import { CartonError } from '../support/errors';
-import type { ApplicationDescriptor, HostEnvironment, HostLog } from '../support/host_environment';
+import type { ApplicationDescriptor, CartonConfig, HostEnvironment, HostLog } from '../support/host_environment';
 import { hostProcessOf } from '../support/host_process';
 import { validateConfig } from '../spec/config_schema';
 import { resolveFramework } from './application/framework';
@@ -23,19 +24,31 @@ const PASSED_OPTIONS = ['env', 'plugins', 'typescript', 'workers', 'ignoreWarnin
 /** Throws `CARTON_CONFIG_INVALID`. */
 export function eggEnvironment(egg: EggProcess): HostEnvironment {
   const config = validateConfig(egg.config.carton);
+  if (config.launcher === 'inline' && !isSingle(egg)) {
+    throw new CartonError('CARTON_CONFIG_INVALID', { of: 'config.carton.launcher', expected: '"auto" or "spawn" in a cluster, where the agent has a process of its own', got: '"inline"' });
+  }
   return {
     application: descriptorOf(egg, config.disabledPlugins),
     config,
-    hostProcess: hostProcessOf(isSingle(egg) ? process.pid : process.ppid),
+    // Egg's worker_threads mode runs all in the master's process.
+    hostProcess: hostProcessOf(isSingle(egg) || !isMainThread ? process.pid : process.ppid),
     development: egg.config.env === 'local',
     log: prefixed(egg.coreLogger),
     clock: systemClock,
   };
 }
 
-/** Agent and application run in one process. */
+/** What egg-cluster starts for an agent or an app worker, as a process or a thread. */
+const CLUSTER_ENTRY = /egg-cluster[\\/]lib[\\/](?:agent|app)_worker(?:\.js)?$/;
+
+/** Agent and application run in one process: single mode, and egg-mock's `mm.app`, which calls its mode "cluster". */
 export function isSingle(egg: EggProcess): boolean {
-  return egg.options['mode'] === 'single';
+  return egg.options['mode'] === 'single' || !CLUSTER_ENTRY.test(process.argv[1] ?? '');
+}
+
+/** Whether functions run in this very process: where that was asked for, and by default in a unit test's. */
+export function runsInline(egg: EggProcess, { config }: HostEnvironment): boolean {
+  return config.launcher === 'inline' || (config.launcher === 'auto' && egg.config.env === 'unittest' && isSingle(egg));
 }
 
 function descriptorOf(egg: EggProcess, disabledPlugins: readonly string[]): ApplicationDescriptor {
