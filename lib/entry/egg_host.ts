@@ -4,7 +4,7 @@
 import { isMainThread } from 'node:worker_threads';
 import { systemClock } from '../support/clock';
 import { CartonError } from '../support/errors';
-import type { ApplicationDescriptor, CartonConfig, HostEnvironment, HostLog } from '../support/host_environment';
+import type { ApplicationDescriptor, HostEnvironment, HostLog } from '../support/host_environment';
 import { hostProcessOf } from '../support/host_process';
 import { validateConfig } from '../spec/config_schema';
 import { resolveFramework } from './application/framework';

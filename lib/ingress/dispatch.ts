@@ -32,7 +32,8 @@ export class Dispatch implements CallSink {
   #grace: Timer | undefined;
   #link: InstanceLink | undefined;
   #call: OutgoingCall | undefined;
-  #attempt = 0;
+  /** Of an invocation that may have begun before; a refusal is no attempt. */
+  #attempt = 1;
   #begun = false;
   #streaming = false;
   #done = false;
@@ -70,7 +71,6 @@ export class Dispatch implements CallSink {
    * number their functions differently. Throws what `Session.open` throws.
    */
   place(link: InstanceLink, functionIndex: number): void {
-    this.#attempt += 1;
     this.#begun = false;
     this.#link = link;
     const inline = Buffer.isBuffer(this.body) ? this.body : undefined;
@@ -154,6 +154,7 @@ export class Dispatch implements CallSink {
     this.#released();
     if (this.#done) return;
     const again = (!begun || this.spec.idempotent) && !this.#streaming && (Buffer.isBuffer(this.body) || this.body.canRewind);
+    if (begun) this.#attempt += 1;
     if (again) return this.#group.tryAgain(this);
     this.fail(new CartonError('CARTON_INSTANCE_CRASHED', { of: `function "${this.spec.name}"` }));
   }

@@ -74,6 +74,13 @@ export class Instance implements InvocationHost {
     return { id, pid: process.pid, group: group.key, revision: this.revision, draining: this.#draining, ...this.load };
   }
 
+  /** Bytes of answers that no worker has taken yet: to leave now would lose them. */
+  get backlogBytes(): number {
+    let bytes = 0;
+    for (const session of this.#slots.keys()) bytes += session.backlogBytes;
+    return bytes;
+  }
+
   /** A worker's session: its slot in the begin record, and what it may do. */
   openSession(): { slot: number; handlers: (session: Session) => SessionHandlers } {
     const slot = this.#nextSlot++;

@@ -6,7 +6,7 @@
 import { unlinkSync } from 'node:fs';
 import type { Server } from 'node:net';
 import type { Duplex } from 'node:stream';
-import type { Clock } from '../support/clock';
+import { delay, type Clock } from '../support/clock';
 import { CartonError, toWire } from '../support/errors';
 import { decodeControl, expectMocks, METHOD, type InstanceBoot, type ProcessBoot } from '../protocol/control';
 import { BeginRecord } from '../rpc/begin_record';
@@ -194,16 +194,24 @@ class InstanceServer {
     this.#listener?.close();
     this.#record?.close();
     for (const path of [this.#boot?.socketPath, this.#boot?.recordPath]) if (path !== undefined) removeFile(path);
-    const closing = this.#options.application.then((application) => application.close());
-    await Promise.race([closing, new Promise<void>((resolve) => void this.#options.clock.after(CLOSE_MS, resolve))]).catch(() => undefined);
+    const closing = Promise.all([this.#options.application.then((application) => application.close()), this.#answersTaken()]);
+    await Promise.race([closing, delay(this.#options.clock, CLOSE_MS)]).catch(() => undefined);
     this.#link.close();
     this.#options.onEnd(code);
   }
+
+  async #answersTaken(): Promise<void> {
+    // What was answered in this turn is gathered, not yet written.
+    await delay(this.#options.clock, 0);
+    while ((this.#instance?.backlogBytes ?? 0) > 0) await delay(this.#options.clock, TAKEN_MS);
+  }
 }
 
+/** Milliseconds between two looks at whether workers have taken the last answers. */
+const TAKEN_MS = 5;
 /** Milliseconds after a boot, which blocks, within which what came meanwhile has been read from the channel. */
 const TOLD_MS = 500;
-/** Milliseconds that the application's own `beforeClose` hooks may take. */
+/** Milliseconds that the application's own `beforeClose` hooks and slow workers may take. */
 const CLOSE_MS = 1000;
 
 function removeFile(path: string): void {

@@ -39,6 +39,7 @@ export class LiveInstance {
   #failure: WireError | undefined;
   #kill: () => void = () => undefined;
   #ready = false;
+  #stale = false;
   #ended = false;
   pid = 0;
 
@@ -159,6 +160,9 @@ export class LiveInstance {
       case METHOD.load:
         return this.#listener.onLoad(this, expectFields<InstanceLoad>(message, { inflight: 'count', served: 'count' }));
       case METHOD.stale:
+        // Each one has the scheduler look at all files again, and one is enough to retire it.
+        if (this.#stale) return;
+        this.#stale = true;
         return this.#listener.onStale(this, expectFields<{ file: string }>(message, { file: 'string' }).file);
       case METHOD.failed:
         this.#failure = readWireError(message['error']);

@@ -43,7 +43,7 @@ export class WorkerSessions {
     queueMicrotask(() => this.#listener.onWorkers());
     return {
       onEvent: (method, payload) => this.#onEvent(session, method, payload),
-      onCall: (call) => void this.#onCall(call),
+      onCall: (call) => this.#onCall(call),
       onClosed: () => {
         const groups = [...(this.#demands.get(session)?.keys() ?? [])];
         this.#demands.delete(session);
@@ -102,16 +102,29 @@ export class WorkerSessions {
     throw new CartonError('CARTON_RPC_BAD_FRAME', { expected: `demand of at most ${LIMITS.demandGroups} groups`, got: 'more' });
   }
 
-  async #onCall(call: IncomingCall): Promise<void> {
+  /** Throws `CARTON_RPC_BAD_FRAME` for what no worker asks. */
+  #onCall(call: IncomingCall): void {
+    if (call.method === METHOD.refreshSpecs) return void this.#refreshSpecs(call);
+    if (call.method !== METHOD.setMocks) throw new CartonError('CARTON_RPC_BAD_FRAME', { expected: 'a call of a worker', got: `method ${call.method}` });
+    const message = decodeControl(call.payload);
+    void this.#setMocks(call, { mocks: expectMocks(message), keep: expectFields<MocksChange>(message, { keep: 'boolean' }).keep });
+  }
+
+  async #refreshSpecs(call: IncomingCall): Promise<void> {
     try {
-      if (call.method === METHOD.refreshSpecs) await this.#listener.refreshSpecs();
-      else if (call.method === METHOD.setMocks) {
-        const message = decodeControl(call.payload);
-        await this.#listener.setMocks({ mocks: expectMocks(message), keep: expectFields<MocksChange>(message, { keep: 'boolean' }).keep });
-      } else throw new CartonError('CARTON_RPC_BAD_FRAME', { expected: 'a call of a worker', got: `method ${call.method}` });
+      await this.#listener.refreshSpecs();
     } catch (error) {
-      if (call.method === METHOD.setMocks && error instanceof CartonError) return call.fail(toWire(error));
       // What was asked for failed, not the asking: the worker goes on with what it knows.
+      this.#log.warn(describe(error));
+    }
+    call.reply(encodeControl({}));
+  }
+
+  async #setMocks(call: IncomingCall, change: MocksChange): Promise<void> {
+    try {
+      await this.#listener.setMocks(change);
+    } catch (error) {
+      if (error instanceof CartonError) return call.fail(toWire(error));
       this.#log.warn(describe(error));
     }
     call.reply(encodeControl({}));

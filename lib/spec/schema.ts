@@ -65,7 +65,7 @@ export const HTTP_TRIGGER_KEYS = {
     description: 'Absolute path; a segment `:name` stands for any one segment. Neither wildcards nor an empty segment, so no trailing "/".',
     unit: '',
     default: undefined,
-    effect: 'Two triggers of the same method and shape stop the boot with CARTON_SPEC_DUPLICATE_PATH.',
+    effect: 'Two triggers of the same method and shape stop the boot with CARTON_SPEC_DUPLICATE_PATH, one below `ingress.oneapiPath` with CARTON_SPEC_INVALID.',
   }),
   args: documented(v.optional(list(argumentSource, 'argument sources', MAX_ARGUMENTS)), {
     description: 'Sources of the function\'s arguments after `ctx`, in their order. Without it the body is a JSON array of arguments, as with `oneapi`.',

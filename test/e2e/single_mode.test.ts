@@ -81,7 +81,7 @@ describe('functions in single mode', () => {
     it('resolves with an async iterable where the function streams', async () => {
       const items: unknown[] = [];
       for await (const item of (await app.invokeFunction('stream', [3])) as AsyncIterable<unknown>) items.push(item);
-      assert.deepEqual(items, [1, 2, 3]);
+      assert.deepEqual([...items], [1, 2, 3]);
       await assert.rejects(async () => {
         for await (const item of (await app.invokeFunction('stream.failing', [1])) as AsyncIterable<unknown>) items.push(item);
       }, { code: 'CARTON_RUNTIME_FUNCTION_THREW' });
