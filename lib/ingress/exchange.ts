@@ -9,7 +9,7 @@ import type { IngressConfig } from '../support/host_environment';
 import { LIMITS } from '../support/limits';
 import type { InvocationRecord } from '../observe/channels';
 import type { Recordable } from '../observe/recorder';
-import type { OneapiRequest, StreamFormat, TraceContext } from '../protocol/oneapi';
+import { ARRAY_PLAN, planAsBody, type OneapiRequest, type StreamFormat, type TraceContext } from '../protocol/oneapi';
 import { randomId, traceOf } from '../observe/trace';
 import type { Match, RequestHead } from '../trigger/trigger';
 import { Answer, type AnswerOwner } from './answer';
@@ -194,9 +194,11 @@ export class Exchange implements AnswerOwner, Recordable {
     const { headers } = this.head;
     try {
       this.#trace = traceOf(headers.traceparent as string | undefined, headers.tracestate as string | undefined);
-      const args = this.match.args(this.head);
+      const plan = this.match.args(this.head);
+      const values = body === NOTHING ? planAsBody(plan) : undefined;
+      const args = values === undefined ? plan : ARRAY_PLAN;
       const request: OneapiRequest = { function: spec.name, trigger, args, id: this.#id, trace: this.#trace, user, streamFormat: this.#format };
-      this.#dispatch = this.#host.dispatcher.dispatch(request, body, this.#startedAt + spec.timeoutMs, this.answer);
+      this.#dispatch = this.#host.dispatcher.dispatch(request, values ?? body, this.#startedAt + spec.timeoutMs, this.answer);
     } catch (error) {
       this.#fail(error);
     }

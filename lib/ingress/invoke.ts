@@ -9,7 +9,7 @@ import { LIMITS } from '../support/limits';
 import type { InvocationRecord } from '../observe/channels';
 import type { Recordable, Recorder } from '../observe/recorder';
 import { randomId, traceOf } from '../observe/trace';
-import type { OneapiRequest } from '../protocol/oneapi';
+import { ARRAY_PLAN, type OneapiRequest } from '../protocol/oneapi';
 import type { FunctionSpec } from '../spec/types';
 import { BodyFeed } from './body_feed';
 import type { Dispatch, Receiver } from './dispatch';
@@ -53,7 +53,7 @@ export async function invokeFunction(host: InvokeHost, { name, args, options }: 
   const request: OneapiRequest = {
     function: name,
     trigger: 'oneapi',
-    args: { kind: 'array' },
+    args: ARRAY_PLAN,
     id: randomId(16),
     trace: traceOf(options.traceparent, undefined),
     user,

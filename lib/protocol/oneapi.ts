@@ -36,6 +36,20 @@ export type ArgumentPlan =
       readonly fromBody: readonly BodyArgument[];
     };
 
+/** The body is the array of arguments. */
+export const ARRAY_PLAN: ArgumentPlan = Object.freeze({ kind: 'array' });
+
+/**
+ * The arguments of a plan that takes nothing from a body, as the array that a body would hold: the instance then
+ * parses them once. Undefined where JSON cannot say them, because one is missing before another.
+ */
+export function planAsBody(plan: ArgumentPlan): Buffer | undefined {
+  if (plan.kind === 'array' || plan.fromBody.length > 0) return undefined;
+  const given = plan.values.length - plan.missing.length;
+  const trailing = plan.missing.every((index) => index >= given);
+  return trailing ? Buffer.from(JSON.stringify(plan.values.slice(0, given))) : undefined;
+}
+
 export interface BodyArgument {
   /** Position among the arguments. */
   readonly index: number;

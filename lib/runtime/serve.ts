@@ -83,11 +83,13 @@ class InstanceServer {
   #onEvent(method: number, payload: Buffer): void {
     switch (method) {
       case METHOD.boot:
+        if (this.#boot !== undefined) throw new CartonError('CARTON_RPC_BAD_FRAME', { expected: 'one boot', got: 'another one' });
         return void this.#start(decodeControl(payload) as unknown as InstanceBoot);
       case METHOD.drain:
         return this.drain();
       case METHOD.reloadLogs:
-        return void this.#options.application.then((application) => application.reloadLogs());
+        // An application that does not boot has no logs, and its error is told elsewhere.
+        return void this.#options.application.then((application) => application.reloadLogs(), () => undefined);
       default:
         throw new CartonError('CARTON_RPC_BAD_FRAME', { expected: 'a control event', got: `method ${method}` });
     }

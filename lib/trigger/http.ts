@@ -5,7 +5,7 @@
 import createRouter from 'find-my-way';
 import { parse as parseQuery, type ParsedUrlQuery } from 'node:querystring';
 import { CartonError } from '../support/errors';
-import type { ArgumentPlan, BodyArgument } from '../protocol/oneapi';
+import { ARRAY_PLAN, type ArgumentPlan, type BodyArgument } from '../protocol/oneapi';
 import type { ArgumentSource, FunctionSpec, HttpTrigger as HttpTriggerSpec } from '../spec/types';
 import type { Match, RequestHead } from './trigger';
 
@@ -15,7 +15,6 @@ const QUERY_KEYS = 256;
 
 const METHODS = ['GET', 'POST', 'PUT', 'PATCH', 'DELETE'] as const;
 const BODY_METHODS = new Set<string>(['POST', 'PUT', 'PATCH']);
-const ARRAY: ArgumentPlan = Object.freeze({ kind: 'array' });
 
 type Params = Readonly<Record<string, string | undefined>>;
 type Route = (params: Params) => Match;
@@ -56,7 +55,7 @@ export class HttpTrigger {
       trigger: 'http',
       methods,
       body,
-      args: (head) => (isArray ? ARRAY : planOf(spec, sources, params, head)),
+      args: (head) => (isArray ? ARRAY_PLAN : planOf(spec, sources, params, head)),
     }));
   }
 }

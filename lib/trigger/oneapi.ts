@@ -4,11 +4,10 @@
  */
 import { CartonError } from '../support/errors';
 import { didYouMean } from '../support/nearest';
-import type { ArgumentPlan } from '../protocol/oneapi';
+import { ARRAY_PLAN } from '../protocol/oneapi';
 import type { FunctionSpec } from '../spec/types';
 import type { Match } from './trigger';
 
-const ARRAY: ArgumentPlan = Object.freeze({ kind: 'array' });
 const METHODS = Object.freeze(['POST']);
 
 export class OneapiTrigger {
@@ -20,7 +19,7 @@ export class OneapiTrigger {
     this.#matches = new Map(
       functions
         .filter((spec) => spec.triggers.some((trigger) => trigger.type === 'oneapi'))
-        .map((spec) => [spec.name, { spec, trigger: 'oneapi', methods: METHODS, body: 'array' as const, args: () => ARRAY }]),
+        .map((spec) => [spec.name, { spec, trigger: 'oneapi', methods: METHODS, body: 'array' as const, args: () => ARRAY_PLAN }]),
     );
   }
 
