@@ -8,6 +8,7 @@ import type { Timer } from './lib/support/clock';
 import type { HostEnvironment } from './lib/support/host_environment';
 
 interface Agent extends EggProcess {
+  carton: Scheduler;
   readonly messenger: { on(event: string, listener: () => void): void };
   readonly watcher?: { watch(path: string[], listener: (info: { path: string; isDirectory?: boolean }) => void): void };
 }
@@ -41,6 +42,7 @@ export default class CartonAgent {
   async didLoad(): Promise<void> {
     this.#environment = eggEnvironment(this.#agent);
     this.#scheduler = createScheduler(this.#environment, { inline: runsInline(this.#agent, this.#environment) });
+    this.#agent.carton = this.#scheduler;
     this.#agent.messenger.on('log-reload', () => this.#scheduler?.reloadLogs());
     await this.#scheduler.start();
     if (this.#environment.development) this.#watch(this.#scheduler, this.#environment);

@@ -3,6 +3,7 @@
  * neither Egg nor the host, because functions and specs import it.
  */
 import type { EggAppConfig, IService } from 'egg';
+import type { Scheduler } from './lib/scheduler/scheduler';
 import type { InvocationInfo, TraceInfo } from './lib/runtime/context';
 import type { FunctionLogger } from './lib/runtime/application';
 import type { CartonConfig, UserRequest } from './lib/support/host_environment';
@@ -53,6 +54,11 @@ declare module 'egg' {
      */
     mockFunctionService(service: string, method: string, result: unknown): void;
     restoreFunctionServices(): void;
+  }
+
+  interface Agent {
+    /** The scheduler of this host: `agent.carton.revision` is what it runs. */
+    carton: Scheduler;
   }
 
   interface EggAppConfig {

@@ -48,6 +48,9 @@ export interface IngressOptions {
 
 const NOBODY: AnswerOwner = Object.freeze({ invocation: undefined, answered: () => undefined });
 
+/** What a caller is told to wait while this worker has not heard of the functions yet. */
+const FIRST_SPECS_RETRY_MS = 1000;
+
 export class Ingress {
   readonly #options: IngressOptions;
   readonly #host: ExchangeHost;
@@ -109,7 +112,9 @@ export class Ingress {
       this.#begin(request, response, head, match);
     } catch (error) {
       if (!(error instanceof CartonError)) throw error;
-      void this.#unmatched(request, response, head, error);
+      // A worker that has not heard of any function yet cannot say that there is none of this name.
+      const told = this.#options.dispatcher.revision === '' ? new CartonError('CARTON_SCHEDULER_UNAVAILABLE', { retryAfterMs: FIRST_SPECS_RETRY_MS }) : error;
+      void this.#unmatched(request, response, head, told);
     }
     return true;
   }

@@ -57,7 +57,6 @@ export class SchedulerLink {
     if (!this.#directory.exists) return this.#again();
     const opened = connectSession(this.#directory.agentSocket, this.#directory.token('worker'), (session) => {
       this.#session = session;
-      this.#retryMs = FIRST_RETRY_MS;
       for (const demand of this.#listener.allDemand()) this.#send(METHOD.demand, demand);
       return { limitBytes: LIMITS.controlMessageBytes, onEvent: (method, payload) => this.#onEvent(method, payload), onClosed: () => this.#lost(session) };
     });
@@ -98,6 +97,8 @@ export class SchedulerLink {
     const message = decodeControl(payload);
     switch (method) {
       case METHOD.specs:
+        // Only now is it known that both sides understand each other: until then, tries come at growing intervals.
+        this.#retryMs = FIRST_RETRY_MS;
         return this.#listener.onSpecs(expectFields<SpecsPush>(message, { functions: 'array', groups: 'array', instances: 'array', workers: 'count' }));
       case METHOD.instances:
         return this.#listener.onInstances(expectFields<InstancesPush>(message, { group: 'string', instances: 'array' }));
@@ -115,7 +116,8 @@ export class SchedulerLink {
   #lost(session: Session): void {
     if (this.#session !== session) return;
     this.#session = undefined;
-    if (!this.#closed) this.#log.warn('the scheduler is away; live functions are served meanwhile');
+    // Once per outage: a session that closes before it has told anything is a part of the same one.
+    if (!this.#closed && this.#retryMs === FIRST_RETRY_MS) this.#log.warn('the scheduler is away; live functions are served meanwhile');
     this.#again();
   }
 
