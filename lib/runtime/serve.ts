@@ -3,7 +3,7 @@
  * workers, and ends when it was drained, was abandoned, or failed to boot. The same code serves in a function process
  * and, for unit tests, inside the application's own process.
  */
-import { unlinkSync } from 'node:fs';
+import { rmSync } from 'node:fs';
 import type { Server } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { delay, type Clock } from '../support/clock';
@@ -195,7 +195,7 @@ class InstanceServer {
     this.#ended = true;
     this.#listener?.close();
     this.#record?.close();
-    for (const path of [this.#boot?.socketPath, this.#boot?.recordPath]) if (path !== undefined) removeFile(path);
+    for (const path of [this.#boot?.socketPath, this.#boot?.recordPath]) if (path !== undefined) rmSync(path, { force: true });
     const closing = Promise.all([this.#options.application.then((application) => application.close()), this.#answersTaken()]);
     await Promise.race([closing, delay(this.#options.clock, CLOSE_MS)]).catch(() => undefined);
     this.#link.close();
@@ -215,11 +215,3 @@ const TAKEN_MS = 5;
 const TOLD_MS = 500;
 /** Milliseconds that the application's own `beforeClose` hooks and slow workers may take. */
 const CLOSE_MS = 1000;
-
-function removeFile(path: string): void {
-  try {
-    unlinkSync(path);
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
-  }
-}

@@ -30,7 +30,7 @@ import {
   markUnresponsive, refused, retired, setGroups, terminateStarted, adopted,
 } from './transitions';
 import { WorkerSessions, type WorkerListener } from './worker_sessions';
-import { statSync, unlinkSync } from 'node:fs';
+import { rmSync, statSync } from 'node:fs';
 
 export interface SchedulerOptions {
   readonly environment: HostEnvironment;
@@ -101,7 +101,7 @@ export class Scheduler implements InstanceListener, WorkerListener {
     this.#lifeline = watchHost(hostProcess, clock, () => this.#hostGone());
     await Promise.race([this.#adoption.look(), delay(clock, ADOPT_MS)]);
     if (this.#epoch > 1) this.#adoption.watch(config.agentGraceMs + config.drainTimeoutMs);
-    removeStale(this.#directory.agentSocket);
+    rmSync(this.#directory.agentSocket, { force: true });
     const token = this.#directory.token('worker');
     this.#server = await listen(this.#directory.agentSocket, (given) =>
       sameToken(given, token) ? { welcome: { epoch: this.#epoch }, handlers: (session) => this.#workers.add(session) } : undefined,
@@ -383,11 +383,3 @@ export class Scheduler implements InstanceListener, WorkerListener {
 
 /** Milliseconds that the start waits for instances to be adopted; one that is blocked must not hold up the others. */
 const ADOPT_MS = 1_000;
-
-function removeStale(path: string): void {
-  try {
-    unlinkSync(path);
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
-  }
-}

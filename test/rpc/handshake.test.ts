@@ -11,7 +11,8 @@ import { acceptSession, connectSession, listen, openSession, sameToken, type Aut
 import type { Session } from '../../lib/rpc/session';
 import { LIMITS } from '../../lib/support/limits';
 import { frameBytes, helloBytes, HostilePeer } from '../support/hostile_peer';
-import { Ears, settle, socketPair, StillClock } from '../support/session_pair';
+import { FakeClock } from '../support/fake_clock';
+import { Ears, settle, socketPair } from '../support/session_pair';
 
 const TOKEN = 'ab'.repeat(16);
 const OTHER = 'cd'.repeat(16);
@@ -125,7 +126,7 @@ describe('handshake', () => {
 
   for (const [what, bytes] of [['silence', Buffer.alloc(0)], ['half a hello', helloBytes(TOKEN).subarray(0, 20)], ['a byte now and then', Buffer.from([22])]] as const) {
     it(`gives up on ${what} after ${LIMITS.handshakeMs} ms`, async () => {
-      const clock = new StillClock();
+      const clock = new FakeClock();
       const [near, far] = await socketPair();
       acceptSession(far, authorize, { clock });
       near.on('error', () => undefined);
@@ -141,7 +142,7 @@ describe('handshake', () => {
   }
 
   it('rejects when the acceptor says nothing', async () => {
-    const clock = new StillClock();
+    const clock = new FakeClock();
     const [near, far] = await socketPair();
     const opened = openSession(near, TOKEN, () => new Ears(), { clock });
     clock.advance(LIMITS.handshakeMs);
@@ -150,7 +151,7 @@ describe('handshake', () => {
   });
 
   it('waits for a channel\'s other end as long as it takes where there is no limit', async () => {
-    const clock = new StillClock();
+    const clock = new FakeClock();
     const [near, far] = await socketPair();
     const opened = openSession(near, TOKEN, () => new Ears(), { clock, limitMs: null });
     clock.advance(10 * LIMITS.handshakeMs);

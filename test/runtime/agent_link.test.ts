@@ -5,7 +5,8 @@ import assert from 'node:assert/strict';
 import { METHOD, type InstanceLoad } from '../../lib/protocol/control';
 import { AgentLink } from '../../lib/runtime/agent_link';
 import { LIMITS } from '../../lib/support/limits';
-import { Ears, sessionPair, settle, StillClock, type Pair } from '../support/session_pair';
+import { FakeClock } from '../support/fake_clock';
+import { Ears, sessionPair, settle, type Pair } from '../support/session_pair';
 
 describe('agent link', () => {
   const pairs: Pair[] = [];
@@ -13,8 +14,8 @@ describe('agent link', () => {
     for (const pair of pairs.splice(0)) pair.close();
   });
 
-  function linkOf(): { link: AgentLink; clock: StillClock; load: { now: InstanceLoad }; abandoned: () => number } {
-    const clock = new StillClock();
+  function linkOf(): { link: AgentLink; clock: FakeClock; load: { now: InstanceLoad }; abandoned: () => number } {
+    const clock = new FakeClock();
     const load = { now: { inflight: 0, served: 0 } };
     let abandoned = 0;
     const link = new AgentLink({ clock, onEvent: () => undefined, onCall: () => undefined, onAbandoned: () => (abandoned += 1), load: () => load.now });

@@ -1,62 +1,16 @@
 /**
  * Two sessions over a real pair of connected sockets, without the handshake, and what their tests need: sinks that
- * note what they hear, and a clock that moves only when it is told.
+ * note what they hear.
  */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { connect, createServer, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { Clock, Timer } from '../../lib/support/clock';
 import type { CartonError, WireError } from '../../lib/support/errors';
 import { FrameReader } from '../../lib/protocol/frame';
 import type { IncomingCall } from '../../lib/rpc/incoming_call';
 import { Session, type CallSink, type SessionHandlers } from '../../lib/rpc/session';
-
-/** A clock that stands still until `advance`. */
-export class StillClock implements Clock {
-  #now = 1_000;
-  #timers: { at: number; callback: () => void; periodMs: number | undefined }[] = [];
-
-  now(): number {
-    return this.#now;
-  }
-
-  wall(): number {
-    return 1_700_000_000_000 + this.#now;
-  }
-
-  after(delayMs: number, callback: () => void): Timer {
-    return this.#add({ at: this.#now + delayMs, callback, periodMs: undefined });
-  }
-
-  every(periodMs: number, callback: () => void): Timer {
-    return this.#add({ at: this.#now + periodMs, callback, periodMs });
-  }
-
-  /** Timers that wait. */
-  get pending(): number {
-    return this.#timers.length;
-  }
-
-  /** Lets time pass and calls what falls due, in order. */
-  advance(ms: number): void {
-    const until = this.#now + ms;
-    for (;;) {
-      const next = this.#timers.filter(({ at }) => at <= until).sort((a, b) => a.at - b.at)[0];
-      if (next === undefined) break;
-      this.#now = next.at;
-      this.#timers = this.#timers.filter((timer) => timer !== next);
-      if (next.periodMs !== undefined) this.#timers.push({ ...next, at: next.at + next.periodMs });
-      next.callback();
-    }
-    this.#now = until;
-  }
-
-  #add(timer: { at: number; callback: () => void; periodMs: number | undefined }): Timer {
-    this.#timers.push(timer);
-    return { cancel: () => (this.#timers = this.#timers.filter((other) => other !== timer && other.callback !== timer.callback)) };
-  }
-}
+import { FakeClock } from './fake_clock';
 
 /** Two connected unix sockets. */
 export async function socketPair(): Promise<[Socket, Socket]> {
@@ -169,7 +123,7 @@ export interface Pair {
   readonly right: Session;
   readonly leftSocket: Socket;
   readonly rightSocket: Socket;
-  readonly clock: StillClock;
+  readonly clock: FakeClock;
   close(): void;
 }
 
@@ -182,7 +136,7 @@ export interface PairOptions {
 
 export async function sessionPair({ left = new Ears(), right = new Ears(), firstCallId }: PairOptions = {}): Promise<Pair> {
   const [leftSocket, rightSocket] = await socketPair();
-  const clock = new StillClock();
+  const clock = new FakeClock();
   const make = (socket: Socket, initiator: boolean, handlers: SessionHandlers): Session => {
     const reader: FrameReader = new FrameReader((type, flag, id, payload) => session.receive(type, flag, id, payload));
     const session: Session = new Session(socket, reader, { initiator, clock, handlers, firstCallId: initiator ? firstCallId : undefined });
