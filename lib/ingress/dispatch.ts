@@ -41,6 +41,8 @@ export class Dispatch implements CallSink {
   #heldBytes = 0;
   /** Whether it waited for an instance: a cold start, or a full one. */
   waited = false;
+  /** Its deadline has passed: what comes back is not tried again. */
+  isExpired = false;
 
   constructor(
     readonly request: OneapiRequest,
@@ -124,7 +126,7 @@ export class Dispatch implements CallSink {
 
   onNack(reason: number): void {
     const link = this.#link;
-    this.#released();
+    this.#link = undefined;
     link?.refused(reason);
     this.#group.tryAgain(this);
   }
@@ -162,6 +164,7 @@ export class Dispatch implements CallSink {
   /** The deadline has passed; whoever made the dispatch keeps the time. */
   expire(): void {
     if (this.#done) return;
+    this.isExpired = true;
     if (this.#link === undefined) {
       this.#group.forget(this);
       return this.fail(this.#group.deadlineError(this));

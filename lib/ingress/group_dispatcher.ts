@@ -35,6 +35,7 @@ export class GroupDispatcher implements LinkListener {
   #spec: GroupSpec;
   #addresses = new Map<string, InstanceAddress>();
   #refusedUntil = 0;
+  #closed = false;
   #idleReport: Timer | undefined;
   #refusal: WireError | undefined;
 
@@ -103,6 +104,8 @@ export class GroupDispatcher implements LinkListener {
   /** A placed request came back before it began. */
   tryAgain(dispatch: Dispatch): void {
     if (dispatch.isDone) return;
+    if (this.#closed) return dispatch.fail(closingError(dispatch));
+    if (dispatch.isExpired) return dispatch.fail(this.deadlineError(dispatch));
     if (!this.#owns(dispatch)) return this.#options.moved(dispatch);
     dispatch.waited = true;
     this.#queue.unshift(dispatch);
@@ -129,7 +132,9 @@ export class GroupDispatcher implements LinkListener {
       if (this.#addresses.has(id)) continue;
       // Sessions of instances that are no longer listed stay open for what runs on them; the instance closes them.
       link.retire();
-      if (link.inflight === 0) this.#links.delete(id);
+      if (link.inflight > 0) continue;
+      link.close();
+      this.#links.delete(id);
     }
     // One that is listed again, as after a change of agents, gets a new session; the old one ends with what runs on it.
     for (const address of addresses) if (this.#links.get(address.id)?.isRetired ?? true) this.#addLink(address);
@@ -164,9 +169,11 @@ export class GroupDispatcher implements LinkListener {
     if (this.#queue.size > 0) this.#seekRoom();
   }
 
+  /** What runs on the links and has not begun comes back here, and is refused like what waits. */
   close(): void {
-    for (const dispatch of this.#queue.clear()) dispatch.fail(new CartonError('CARTON_INGRESS_CLOSING', { of: `function "${dispatch.spec.name}"`, retryAfterMs: QUEUE_RETRY_MS }));
+    this.#closed = true;
     for (const link of this.#links.values()) link.close();
+    for (const dispatch of this.#queue.clear()) dispatch.fail(closingError(dispatch));
   }
 
   #owns(dispatch: Dispatch): boolean {
@@ -218,4 +225,8 @@ export class GroupDispatcher implements LinkListener {
     for (const link of this.#links.values()) link.connect();
     this.#options.demand(this.demand);
   }
+}
+
+function closingError(dispatch: Dispatch): CartonError {
+  return new CartonError('CARTON_INGRESS_CLOSING', { of: `function "${dispatch.spec.name}"`, retryAfterMs: QUEUE_RETRY_MS });
 }

@@ -62,7 +62,7 @@ export class InstanceLink {
     });
     opened.then(
       () => {
-        if (this.#state !== 'connecting') return;
+        if (this.#state !== 'connecting') return void this.#session?.close();
         this.#state = 'open';
         this.#listener.onRoom(this);
       },
@@ -89,8 +89,13 @@ export class InstanceLink {
     if (this.hasRoom) this.#listener.onRoom(this);
   }
 
-  /** The instance refused: it is full, or it is ending. */
+  /**
+   * The instance refused an invocation, which has thereby ended: it is full, or it is ending. It takes another one
+   * only once it says so, or both sides would be busy with refusals alone.
+   */
   refused(reason: number): void {
+    this.inflight -= 1;
+    if (this.inflight === 0) this.#listener.onIdle();
     if (reason === NACK.busy) this.#full = true;
     else this.#lost(reason === NACK.stale ? 'stale' : 'draining');
   }

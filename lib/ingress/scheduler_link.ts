@@ -3,7 +3,7 @@
  * away, the worker serves from what it heard last and keeps trying.
  */
 import type { Clock, Timer } from '../support/clock';
-import { describe } from '../support/errors';
+import { CartonError, describe } from '../support/errors';
 import type { HostLog } from '../support/host_environment';
 import type { HostDirectory } from '../support/host_directory';
 import { LIMITS } from '../support/limits';
@@ -75,8 +75,8 @@ export class SchedulerLink {
 
   /** Asks the agent and waits for its answer. Rejects with `CARTON_RPC_CLOSED` where there is no agent. */
   async request(method: number, message: unknown): Promise<Record<string, unknown>> {
-    const reply = await this.#session?.request(method, encodeControl(message));
-    return reply === undefined ? {} : decodeControl(reply);
+    if (this.#session === undefined) throw new CartonError('CARTON_RPC_CLOSED');
+    return decodeControl(await this.#session.request(method, encodeControl(message)));
   }
 
   close(): void {

@@ -4,6 +4,9 @@
  */
 import type { Dispatch } from './dispatch';
 
+/** Places in line that may be empty before they are closed up. */
+const SKIPPED = 64;
+
 export class WaitQueue {
   #queue: Dispatch[] = [];
   #head = 0;
@@ -13,6 +16,11 @@ export class WaitQueue {
 
   get size(): number {
     return this.#waiting.size;
+  }
+
+  /** Places in line, those of requests that gave up among them. */
+  get places(): number {
+    return this.#queue.length - this.#head + this.#returned.length;
   }
 
   /** Requests of one function that wait. */
@@ -47,6 +55,8 @@ export class WaitQueue {
     const left = this.sizeOf(dispatch.spec.name) - 1;
     if (left === 0) this.#perFunction.delete(dispatch.spec.name);
     else this.#perFunction.set(dispatch.spec.name, left);
+    // What gave up would else keep its body until somebody is served.
+    if (this.places > 2 * this.#waiting.size + SKIPPED) this.#compact();
     return true;
   }
 
@@ -64,6 +74,12 @@ export class WaitQueue {
   #add(dispatch: Dispatch): void {
     this.#waiting.add(dispatch);
     this.#perFunction.set(dispatch.spec.name, this.sizeOf(dispatch.spec.name) + 1);
+  }
+
+  #compact(): void {
+    this.#queue = this.#queue.slice(this.#head).filter((dispatch) => this.#waiting.has(dispatch));
+    this.#head = 0;
+    this.#returned = this.#returned.filter((dispatch) => this.#waiting.has(dispatch));
   }
 
   #advance(): void {

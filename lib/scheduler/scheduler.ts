@@ -292,9 +292,13 @@ export class Scheduler implements InstanceListener, WorkerListener {
     launched(this.#state, { id, group }, this.#now);
     const { launcher, environment } = this.#options;
     const { config } = environment;
-    const boot = bootOf({ directory: this.#directory, config, revision: this.#revision as Revision, mocks: this.#mocks }, id, group);
-    launcher.launch(boot).then(
-      (sandbox) => this.#launched(sandbox, boot),
+    // What a boot is made of has to be read, too: whatever fails is this launch's failure.
+    const launch = async (): Promise<[Sandbox, InstanceBoot]> => {
+      const boot = bootOf({ directory: this.#directory, config, revision: this.#revision as Revision, mocks: this.#mocks }, id, group);
+      return [await launcher.launch(boot), boot];
+    };
+    launch().then(
+      ([sandbox, boot]) => this.#launched(sandbox, boot),
       (error: unknown) => {
         const failure = error instanceof CartonError ? error : new CartonError('CARTON_INSTANCE_LAUNCH_FAILED', { got: describe(error), cause: error });
         environment.log.error(failure);

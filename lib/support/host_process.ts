@@ -11,12 +11,15 @@ const LOOK_MS = 400;
 
 /** Names a living process. Where there is no /proc, the start time stays empty and the pid has to do. */
 export function hostProcessOf(pid: number): HostProcess {
-  return { pid, startTime: readStat(pid)?.startTime ?? '' };
+  const stat = readStat(pid);
+  return { pid, startTime: typeof stat === 'object' ? stat.startTime : '' };
 }
 
 export function isAlive(host: HostProcess): boolean {
   if (host.startTime === '') return answersSignals(host.pid);
   const stat = readStat(host.pid);
+  // Without a descriptor left nothing can be read of it, and it is not dead for that; a signal needs none.
+  if (stat === 'unreadable') return answersSignals(host.pid);
   // A zombie has ended; it only waits for its parent.
   return stat !== undefined && stat.startTime === host.startTime && stat.state !== 'Z' && stat.state !== 'X';
 }
@@ -52,7 +55,8 @@ export function watchHost(host: HostProcess, clock: Clock, onGone: () => void): 
 
 const buffer = Buffer.alloc(1024);
 
-function readStat(pid: number): { state: string; startTime: string } | undefined {
+/** Undefined: there is no such process, or no /proc. */
+function readStat(pid: number): { state: string; startTime: string } | 'unreadable' | undefined {
   let text: string;
   try {
     const fd = openSync(`/proc/${pid}/stat`, 'r');
@@ -61,8 +65,8 @@ function readStat(pid: number): { state: string; startTime: string } | undefined
     } finally {
       closeSync(fd);
     }
-  } catch {
-    return undefined; // No such process, or no /proc.
+  } catch (error) {
+    return ['ENOENT', 'ESRCH'].includes((error as NodeJS.ErrnoException).code ?? '') ? undefined : 'unreadable';
   }
   // The second field is the command in parentheses and may hold spaces and parentheses itself.
   const fields = text.slice(text.lastIndexOf(')') + 2).split(' ');

@@ -9,7 +9,8 @@ import { carton } from '../../config/config.default';
 import { Dispatcher } from '../../lib/ingress/dispatcher';
 import type { Dispatch, Receiver } from '../../lib/ingress/dispatch';
 import { randomId, traceOf } from '../../lib/observe/trace';
-import type { InstanceAddress, SpecsPush } from '../../lib/protocol/control';
+import { METHOD, type InstanceAddress, type SpecsPush } from '../../lib/protocol/control';
+import { NACK } from '../../lib/protocol/frame';
 import type { FunctionSpec } from '../../lib/spec/types';
 import type { CartonError } from '../../lib/support/errors';
 import type { HostEnvironment } from '../../lib/support/host_environment';
@@ -135,6 +136,42 @@ describe('the dispatcher', () => {
     running.replyText('"old"');
     call.replyText('"next"');
     assert.deepEqual([await first.ended, await second.ended], ['"old"', '"next"']);
+  });
+
+  it('sends nothing more to an instance that refused, until it says that a place is free', async () => {
+    const full = await instance('full');
+    push({ a: ['a'] }, { a: [full.address] }, { concurrency: 5 });
+    const outcomes = [1, 2, 3].map(() => request('a').outcome);
+    const refused = [await full.call(), await full.call(), await full.call()];
+    for (const call of refused) call.nack(NACK.busy);
+    const [session] = full.sessions;
+    // Turns enough for thousands of invocations to come and go, if each refusal set off the next.
+    for (let turn = 0; turn < 50; turn += 1) await new Promise((resolve) => setImmediate(resolve));
+    assert.equal(full.unanswered, 0);
+    session?.event(METHOD.free, Buffer.alloc(0));
+    for (const [index] of outcomes.entries()) (await full.call()).replyText(String(index));
+    assert.deepEqual(await Promise.all(outcomes.map(({ ended }) => ended)), ['0', '1', '2']);
+  });
+
+  it('does not run what came back after its deadline, and counts it no longer among those that wait', async () => {
+    const served = await instance('i');
+    push({ a: ['a'] }, { a: [served.address] });
+    const { outcome, dispatch } = request('a');
+    const call = await served.call();
+    dispatch.expire();
+    call.nack(NACK.busy);
+    assert.equal(await outcome.ended, 'CARTON_SCHEDULER_UNAVAILABLE');
+    assert.deepEqual(dispatcher.allDemand(), []);
+  });
+
+  it('refuses what had not begun when it is closed', async () => {
+    const served = await instance('i');
+    push({ a: ['a'] }, { a: [served.address] });
+    const placed = request('a').outcome;
+    await served.call();
+    const waiting = request('a').outcome;
+    dispatcher.close();
+    assert.deepEqual([await placed.ended, await waiting.ended], ['CARTON_INGRESS_CLOSING', 'CARTON_INGRESS_CLOSING']);
   });
 
   it('opens a new session to an instance that is listed again', async () => {

@@ -127,6 +127,19 @@ describe('the queue', () => {
     assert.deepEqual([queue.shift(), queue.shift(), queue.shift()], [all[1], all[2], undefined]);
   });
 
+  it('holds nothing of those that gave up, though nobody is served', () => {
+    const queue = new WaitQueue();
+    const stays = waiting('a');
+    queue.push(stays);
+    for (let index = 0; index < 10_000; index += 1) {
+      const dispatch = waiting('a');
+      queue.push(dispatch);
+      queue.delete(dispatch);
+    }
+    assert.ok(queue.places <= 100, `${queue.places} places in line for one that waits`);
+    assert.equal(queue.shift(), stays);
+  });
+
   it('keeps its order over thousands, and gives back what it held', () => {
     const queue = new WaitQueue();
     for (let round = 0; round < 5; round += 1) {

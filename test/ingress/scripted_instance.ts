@@ -45,6 +45,11 @@ export class ScriptedInstance {
     return this;
   }
 
+  /** Invocations that have arrived and that the test has not taken. */
+  get unanswered(): number {
+    return this.#calls.length;
+  }
+
   /** The next invocation that arrives, or has arrived. */
   call(): Promise<IncomingCall> {
     const call = this.#calls.shift();
