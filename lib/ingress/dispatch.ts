@@ -171,14 +171,19 @@ export class Dispatch implements CallSink {
     }
     // A healthy instance answers at the deadline by itself. One that does not is blocked.
     this.#grace = this.#group.clock.after(LIMITS.deadlineGraceMs, () => {
-      const link = this.#link;
-      // Its last word may wait behind what the receiver does not take: then it is the reader who is late.
-      const code = this.#heldBytes > 0 ? 'CARTON_RUNTIME_TIMEOUT' : 'CARTON_INSTANCE_UNRESPONSIVE';
-      this.#call?.cancel();
-      this.#released();
-      if (code === 'CARTON_INSTANCE_UNRESPONSIVE') link?.unresponsive();
-      this.fail(new CartonError(code, { of: `function "${this.spec.name}"`, expected: `an answer within ${this.spec.timeoutMs} ms` }));
+      // Where this very process was late, the answer may wait unread in the socket: timers come before it.
+      this.#grace = this.#group.clock.after(0, () => this.#giveUp());
     });
+  }
+
+  #giveUp(): void {
+    const link = this.#link;
+    // Its last word may wait behind what the receiver does not take: then it is the reader who is late.
+    const code = this.#heldBytes > 0 ? 'CARTON_RUNTIME_TIMEOUT' : 'CARTON_INSTANCE_UNRESPONSIVE';
+    this.#call?.cancel();
+    this.#released();
+    if (code === 'CARTON_INSTANCE_UNRESPONSIVE') link?.unresponsive();
+    this.fail(new CartonError(code, { of: `function "${this.spec.name}"`, expected: `an answer within ${this.spec.timeoutMs} ms` }));
   }
 
   #released(): void {

@@ -164,7 +164,7 @@ export class GroupDispatcher implements LinkListener {
   }
 
   onLost(link: InstanceLink, reason: 'closed' | 'unresponsive' | 'stale' | 'draining'): void {
-    if (reason !== 'draining') this.#options.lost({ id: link.address.id, reason });
+    this.#options.lost({ id: link.address.id, reason });
     if (reason === 'closed') this.clock.after(RECONNECT_MS, () => this.#relink(link));
     if (this.#queue.size > 0) this.#seekRoom();
   }

@@ -111,7 +111,7 @@ export interface Demand {
 /** worker → agent: an instance that it could not use. */
 export interface InstanceLost {
   readonly id: string;
-  readonly reason: 'closed' | 'unresponsive' | 'stale';
+  readonly reason: 'closed' | 'unresponsive' | 'stale' | 'draining';
 }
 
 /** agent → worker: all functions, whenever they change and at first. */

@@ -188,8 +188,10 @@ export class Scheduler implements InstanceListener, WorkerListener {
 
   onLost(lost: InstanceLost): void {
     // That a session closed shows here, too; a stale instance says so itself.
-    if (lost.reason !== 'unresponsive') return;
-    markUnresponsive(this.#state, lost.id);
+    if (lost.reason === 'unresponsive') markUnresponsive(this.#state, lost.id);
+    // Somebody else told it to end, with a signal: it takes nothing new, so it must not stand in for one that does.
+    else if (lost.reason === 'draining') retired(this.#state, lost.id, this.#now);
+    else return;
     this.#turn();
   }
 

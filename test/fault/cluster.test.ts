@@ -3,7 +3,7 @@
  * spin, limits, and shutdown.
  */
 import assert from 'node:assert/strict';
-import { rmSync, writeFileSync } from 'node:fs';
+import { existsSync, rmSync, writeFileSync } from 'node:fs';
 import { FIXTURES, newHome, startCluster, type Cluster } from '../support/cluster';
 import { eventually } from '../support/eventually';
 import type { Answer } from '../support/http';
@@ -49,6 +49,19 @@ describe('a host with two workers', () => {
     assert.ok(new Set((await answers).map(pidOf)).size <= 4);
     // cold, lru/a, four of many, and this one.
     assert.equal(await launchesSoFar(cluster, 'lru/b'), 7);
+  });
+
+  it('launches another instance where one was told to end from outside, and lets that one finish', async () => {
+    const [shut, open] = [cluster.file('term.gate'), cluster.file('open.gate')];
+    writeFileSync(open, '');
+    const first = pidOf(await cluster.invoke('told', [open]));
+    const running = cluster.invoke('told', [shut]);
+    await eventually('the invocation on it', () => existsSync(`${shut}.waiting`));
+    process.kill(first, 'SIGTERM');
+    const next = await cluster.invoke('told', [open]);
+    assert.notEqual(pidOf(next), first);
+    writeFileSync(shut, '');
+    assert.equal(pidOf(await running), first);
   });
 
   it('reclaims an instance that is idle, and launches another for the next request', async () => {
