@@ -44,10 +44,6 @@ export class InstanceLink {
     return this.#state === 'open' && !this.#full && this.inflight < this.#concurrency && this.#session?.isClosed === false;
   }
 
-  get isLost(): boolean {
-    return this.#state === 'lost';
-  }
-
   /** Connects if it has not; `onRoom` or `onLost` follows. */
   connect(): void {
     if (this.#state !== 'idle') return;
