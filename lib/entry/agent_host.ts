@@ -4,7 +4,6 @@
 import { createHash } from 'node:crypto';
 import { join } from 'node:path';
 import type { HostEnvironment } from '../support/host_environment';
-import { CartonError } from '../support/errors';
 import type { ProcessBoot } from '../protocol/control';
 import { InlineLauncher } from '../sandbox/inline';
 import type { Launcher } from '../sandbox/launcher';
@@ -64,7 +63,6 @@ function inlineLauncher(environment: HostEnvironment): Launcher {
  */
 async function revisionOf(environment: HostEnvironment, fresh: boolean): Promise<Revision> {
   const { application, config, development } = environment;
-  if (application.kind !== 'egg' && application.kind !== 'module') throw new CartonError('CARTON_CONFIG_INVALID', { expected: 'an application' });
   const revision = await loadRevision({
     application: application.name,
     baseDir: application.baseDir,
