@@ -2,7 +2,10 @@
  * Egg's agent: lifecycle only. The scheduler lives here.
  */
 import { eggEnvironment, runsInline, type EggProcess } from './lib/entry/egg_host';
-import { createScheduler } from './lib/entry/agent_host';
+import { AgentHost } from './lib/entry/agent_host';
+import { describeHost } from './lib/entry/recording/describe_host';
+import { isRecording, setRecordedHost } from './lib/entry/recording/state';
+import { registration } from './lib/entry/registration';
 import type { Scheduler } from './lib/scheduler/scheduler';
 import type { Timer } from './lib/support/clock';
 import type { HostEnvironment } from './lib/support/host_environment';
@@ -24,7 +27,7 @@ const QUIET_MS = 50;
 export default class CartonAgent {
   readonly #agent: Agent;
   #environment: HostEnvironment | undefined;
-  #scheduler: Scheduler | undefined;
+  #host: AgentHost | undefined;
   #quiet: Timer | undefined;
 
   constructor(agent: Agent) {
@@ -41,20 +44,26 @@ export default class CartonAgent {
 
   async didLoad(): Promise<void> {
     this.#environment = eggEnvironment(this.#agent);
-    this.#scheduler = createScheduler(this.#environment, { inline: runsInline(this.#agent, this.#environment) });
-    this.#agent.carton = this.#scheduler;
-    this.#agent.messenger.on('log-reload', () => this.#scheduler?.reloadLogs());
-    await this.#scheduler.start();
-    if (this.#environment.development) this.#watch(this.#scheduler, this.#environment);
+    if (isRecording()) return setRecordedHost(describeHost(this.#environment));
+    const host = new AgentHost(this.#environment, { inline: runsInline(this.#agent, this.#environment) });
+    this.#host = host;
+    this.#agent.carton = host.scheduler;
+    this.#agent.messenger.on('log-reload', () => host.scheduler.reloadLogs());
+    await host.start();
+    if (this.#environment.development) this.#watch(host.scheduler, this.#environment);
+  }
+
+  async didReady(): Promise<void> {
+    registration()?.replay?.settle();
   }
 
   async serverDidReady(): Promise<void> {
-    if (this.#environment?.development === true) this.#scheduler?.hostReady();
+    this.#host?.ready();
   }
 
   async beforeClose(): Promise<void> {
     this.#quiet?.cancel();
-    await this.#scheduler?.close();
+    await this.#host?.close();
   }
 
   /** Instances notice changes by themselves; to hear of them early only saves time. */

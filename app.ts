@@ -7,6 +7,8 @@ import { cookieReader } from './lib/entry/egg_cookies';
 import { eggEnvironment, isSingle, runsInline, type EggProcess } from './lib/entry/egg_host';
 import { wrapEgg } from './lib/entry/application/inline';
 import { registerInlineApplication } from './lib/entry/inline_application';
+import { isRecording } from './lib/entry/recording/state';
+import { registration } from './lib/entry/registration';
 import { reportShadowed, type EggRouter } from './lib/entry/shadowed_routes';
 import { WorkerHost } from './lib/entry/worker_host';
 import { attachToServer, koaMiddleware } from './lib/ingress/attach';
@@ -35,6 +37,7 @@ export default class CartonApplication {
   }
 
   async didLoad(): Promise<void> {
+    if (isRecording()) return;
     const app = this.#app;
     const environment = eggEnvironment(app);
     const host = new WorkerHost({
@@ -57,6 +60,10 @@ export default class CartonApplication {
     app.middleware.unshift(koaMiddleware(host.ingress));
     await host.start();
     reportShadowed(host.functions, app.router, environment);
+  }
+
+  async didReady(): Promise<void> {
+    registration()?.replay?.settle();
   }
 
   async beforeClose(): Promise<void> {

@@ -118,6 +118,19 @@ export const carton: CartonConfig = {
   resolveUser: null,
 
   /**
+   * How function processes load the application without scanning and compiling it again.
+   * @member {object} carton#snapshot
+   * @property {boolean} enable - whether snapshots are used, outside of development, `true` by default
+   * @property {boolean} build - whether the agent builds one where there is none, `true` by default
+   * @property {object[]} warmUps - `{ function, args }`: invocations made while one is built, `[]` by default
+   */
+  snapshot: {
+    enable: true,
+    build: true,
+    warmUps: [],
+  },
+
+  /**
    * How requests reach functions.
    * @member {object} carton#ingress
    * @property {boolean} enable - whether this host takes requests for functions, `true` by default

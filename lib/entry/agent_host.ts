@@ -1,5 +1,5 @@
 /**
- * The agent's part of a host: puts revision, launcher and scheduler together.
+ * The agent's part of a host: puts revision, snapshots, launcher and scheduler together.
  */
 import { createHash } from 'node:crypto';
 import { join } from 'node:path';
@@ -7,11 +7,12 @@ import type { HostEnvironment } from '../support/host_environment';
 import type { ProcessBoot } from '../protocol/control';
 import { InlineLauncher } from '../sandbox/inline';
 import type { Launcher } from '../sandbox/launcher';
-import { inheritedFlags, SpawnLauncher } from '../sandbox/spawn';
+import { inheritedFlags, SpawnLauncher, type Loading } from '../sandbox/spawn';
 import { Scheduler } from '../scheduler/scheduler';
 import { serveInstance } from '../runtime/serve';
 import { loadRevision } from '../spec/load';
 import type { Revision } from '../spec/types';
+import { HostSnapshots } from './host_snapshots';
 import { inlineApplication } from './inline_application';
 
 /** Processes kept booted ahead in development, so that a saved file is served at once. */
@@ -22,24 +23,51 @@ export interface AgentHostOptions {
   readonly inline: boolean;
 }
 
-export function createScheduler(environment: HostEnvironment, { inline }: AgentHostOptions): Scheduler {
-  return new Scheduler({
-    environment,
-    launcher: inline ? inlineLauncher(environment) : spawnLauncher(environment),
-    loadRevision: (fresh) => revisionOf(environment, fresh),
-  });
+export class AgentHost {
+  readonly scheduler: Scheduler;
+  readonly #environment: HostEnvironment;
+  readonly #snapshots: HostSnapshots;
+  readonly #isInline: boolean;
+
+  constructor(environment: HostEnvironment, { inline }: AgentHostOptions) {
+    this.#environment = environment;
+    this.#isInline = inline;
+    this.#snapshots = new HostSnapshots(environment);
+    this.scheduler = new Scheduler({
+      environment,
+      launcher: inline ? inlineLauncher(environment) : spawnLauncher(environment, this.#snapshots),
+      loadRevision: (fresh) => revisionOf(environment, fresh),
+    });
+  }
+
+  /** Rejects with what is wrong with the specs. */
+  async start(): Promise<void> {
+    if (!this.#isInline) this.#snapshots.select();
+    await this.scheduler.start();
+  }
+
+  /** All is up and nobody waits: a good moment for what takes a while. */
+  ready(): void {
+    if (this.#environment.development) this.scheduler.hostReady();
+    else if (!this.#isInline && this.scheduler.revision !== undefined) void this.#snapshots.build(this.scheduler.revision);
+  }
+
+  async close(): Promise<void> {
+    this.#snapshots.close();
+    await this.scheduler.close();
+  }
 }
 
-function processBoot(environment: HostEnvironment): ProcessBoot {
-  const { application, hostProcess, development } = environment;
+function processBoot({ application, hostProcess, development }: HostEnvironment): Omit<ProcessBoot, keyof Loading> {
   return { application, hostProcess, development };
 }
 
-function spawnLauncher(environment: HostEnvironment): Launcher {
+function spawnLauncher(environment: HostEnvironment, snapshots: HostSnapshots): Launcher {
   return new SpawnLauncher({
     entry: join(__dirname, 'function_process.js'),
     execArgv: [...inheritedFlags(process.execArgv), ...environment.config.execArgv],
     process: processBoot(environment),
+    loading: () => snapshots.loading,
     spares: environment.development ? DEVELOPMENT_SPARES : 0,
     log: environment.log,
   });
@@ -49,7 +77,7 @@ function inlineLauncher(environment: HostEnvironment): Launcher {
   return new InlineLauncher((channel, end) =>
     serveInstance({
       channel,
-      process: processBoot(environment),
+      process: { ...processBoot(environment), snapshot: null, compileCache: null },
       application: inlineApplication(environment.application.baseDir),
       clock: environment.clock,
       onEnd: end,
@@ -61,7 +89,7 @@ function inlineLauncher(environment: HostEnvironment): Launcher {
  * The application's functions as they are on disk. In development the revision is named by the specs alone: instances
  * notice by themselves when code changes, and an edit of one function is to leave the others alone.
  */
-async function revisionOf(environment: HostEnvironment, fresh: boolean): Promise<Revision> {
+export async function revisionOf(environment: HostEnvironment, fresh: boolean): Promise<Revision> {
   const { application, config, development } = environment;
   const revision = await loadRevision({
     application: application.name,

@@ -10,7 +10,7 @@ import { validateConfig } from '../spec/config_schema';
 import { systemClock } from '../support/clock';
 import type { CartonConfig, FunctionDefaults, HostEnvironment, HostLog, IngressConfig } from '../support/host_environment';
 import { hostProcessOf } from '../support/host_process';
-import { createScheduler } from './agent_host';
+import { AgentHost } from './agent_host';
 import { cookieReader } from './egg_cookies';
 import { WorkerHost } from './worker_host';
 
@@ -55,8 +55,8 @@ export interface Host {
 /** Rejects with `CARTON_CONFIG_INVALID`, or with what is wrong with the specs. */
 export async function createHost(options: HostOptions): Promise<Host> {
   const environment = environmentOf(options);
-  const scheduler = createScheduler(environment, { inline: false });
-  await scheduler.start();
+  const agent = new AgentHost(environment, { inline: false });
+  await agent.start();
   const { config, log } = environment;
   const carton = new WorkerHost({
     environment,
@@ -65,12 +65,13 @@ export async function createHost(options: HostOptions): Promise<Host> {
     access: config.ingress.accessLog ? (record) => log.info(JSON.stringify(record)) : undefined,
   });
   await carton.start();
+  agent.ready();
   return {
     carton,
     attach: (server) => attachToServer(server, carton.ingress),
     async close() {
       await carton.close();
-      await scheduler.close();
+      await agent.close();
     },
   };
 }

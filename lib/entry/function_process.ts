@@ -1,47 +1,36 @@
 /**
- * Entry of a function process: boots the application in the function role while the agent decides whom it serves, then
- * serves as an instance until it is drained, abandoned, or its host is gone.
+ * Entry of a function process: has everything else loaded from a snapshot if the agent knows one, then serves as an
+ * instance until it is drained, abandoned, or its host is gone. What this file imports is loaded without help.
  */
 import { Socket } from 'node:net';
-import { systemClock } from '../support/clock';
-import { CartonError } from '../support/errors';
-import { killGroup, watchHost } from '../support/host_process';
+import { startReplay, type Replay } from '../snapshot/replay';
 import type { ProcessBoot } from '../protocol/control';
-import type { BootedApplication } from '../runtime/application';
-import { Freshness } from '../runtime/freshness';
-import { OutputPrefix } from '../runtime/output_prefix';
-import { serveInstance } from '../runtime/serve';
-import { CHANNEL_FD } from '../sandbox/channel';
-import { bootEgg } from './application/egg';
-import { bootModule } from './application/module';
+import { useCompileCache } from '../snapshot/compile_cache';
+import { CartonError, describe } from '../support/errors';
+import type { runInstance } from './instance_process';
 
 const boot = readBoot(process.argv[2]);
-// Before anything of the application is loaded.
-const freshness = boot.development ? new Freshness(boot.application.baseDir).record() : undefined;
-const output = boot.development ? new OutputPrefix('function process', [process.stdout, process.stderr]) : undefined;
+const replay = replayed(boot);
 
-// With all that functions have started: nobody else is left to end it.
-watchHost(boot.hostProcess, systemClock, () => killGroup(process.pid));
-// Ctrl-C in a terminal is the host's to handle.
-process.on('SIGINT', () => undefined);
-
-const instance = serveInstance({
-  channel: new Socket({ fd: CHANNEL_FD, readable: true, writable: true }),
-  process: boot,
-  application: bootApplication(),
-  clock: systemClock,
-  freshness,
-  output,
+// Only now, so that it comes from the snapshot.
+const entry = require('./instance_process') as { runInstance: typeof runInstance; CHANNEL_FD: number };
+const { application } = entry.runInstance(boot, {
+  channel: new Socket({ fd: entry.CHANNEL_FD, readable: true, writable: true }),
   onEnd: (code) => process.exit(code),
-  onBoot: ({ id, group }) => {
-    process.title = `egg-carton ${group.key} ${id}`;
-    if (output !== undefined) output.name = group.key;
-  },
 });
-process.on('SIGTERM', () => instance.drain());
+application.then(() => replay?.settle(), () => undefined);
 
-function bootApplication(): Promise<BootedApplication> {
-  return boot.application.kind === 'egg' ? bootEgg(boot.application) : bootModule(boot.application);
+function replayed({ snapshot, compileCache, application: place }: ProcessBoot): Replay | undefined {
+  if (snapshot === null) {
+    if (compileCache !== null) useCompileCache(compileCache);
+    return undefined;
+  }
+  try {
+    return startReplay(snapshot, { baseDir: place.baseDir, framework: place.entry });
+  } catch (error) {
+    process.stderr.write(`[egg-carton] ${describe(error)}\n`);
+    return undefined;
+  }
 }
 
 function readBoot(argument: string | undefined): ProcessBoot {

@@ -41,6 +41,17 @@ export interface ProcessBoot {
   readonly application: ApplicationDescriptor;
   readonly hostProcess: HostProcess;
   readonly development: boolean;
+  /** What to load the application from. Null: from its files. */
+  readonly snapshot: SnapshotReference | null;
+  /** Directory of Node's own kind of compile cache, which serves while there is no snapshot. Null: none. */
+  readonly compileCache: string | null;
+}
+
+/** Where a snapshot is, and what it has to contain. */
+export interface SnapshotReference {
+  readonly path: string;
+  /** SHA-256 of the whole file, hexadecimal; the file is named by it. */
+  readonly sha256: string;
 }
 
 /** What makes a booted process an instance: sent as the `boot` event on its channel. */

@@ -17,11 +17,18 @@ export interface SpawnOptions {
   readonly entry: string;
   /** Flags for Node, before the entry. */
   readonly execArgv: readonly string[];
-  readonly process: ProcessBoot;
+  readonly process: Omit<ProcessBoot, keyof Loading>;
+  /** How a process launched now is to load its code. @default from files */
+  readonly loading?: () => Loading;
   /** Processes to keep booted ahead of time. */
   readonly spares: number;
   readonly log: HostLog;
 }
+
+/** How a process loads its code. */
+export type Loading = Pick<ProcessBoot, 'snapshot' | 'compileCache'>;
+
+const FROM_FILES: Loading = { snapshot: null, compileCache: null };
 
 /** A process that boots, or has booted, the application ahead of time. */
 interface Spare {
@@ -87,8 +94,9 @@ export class SpawnLauncher implements Launcher {
   }
 
   #spawn(): Promise<Sandbox> {
-    const { entry, execArgv, process: boot } = this.#options;
-    const child = spawn(process.execPath, [...execArgv, entry, JSON.stringify(boot)], {
+    const { entry, execArgv, process: boot, loading } = this.#options;
+    const argument: ProcessBoot = { ...boot, ...(loading?.() ?? FROM_FILES) };
+    const child = spawn(process.execPath, [...execArgv, entry, JSON.stringify(argument)], {
       cwd: boot.application.baseDir,
       env: withoutInspector(process.env),
       stdio: ['ignore', 'inherit', 'inherit', 'pipe'],

@@ -8,6 +8,7 @@ import type { CartonConfig, ResolveUser } from '../support/host_environment';
 import { check, describeKeys, documented, exactObject, integer, list, oneOf, text, type KeyRow } from './checks';
 import { FUNCTION_LIMITS, RATE_LIMIT_KEYS } from './function_limits';
 import { INGRESS_KEYS, CORS_KEYS } from './ingress_schema';
+import { SNAPSHOT_KEYS } from './snapshot_schema';
 import { deepFreeze, throwProblems, type Problem } from './problems';
 
 const TEN_MINUTES_MS = 600_000;
@@ -102,6 +103,12 @@ export const CONFIG_KEYS = {
     default: null,
     effect: 'Where it throws, the caller gets CARTON_INGRESS_USER_RESOLVER_FAILED (500). With null, functions may be called by anybody, and a spec that asks for a user stops the boot.',
   }),
+  snapshot: documented(exactObject(SNAPSHOT_KEYS, 'an object of snapshot settings'), {
+    description: 'How function processes load the application without scanning and compiling it again.',
+    unit: '',
+    default: 'see below',
+    effect: 'See below.',
+  }),
   ingress: documented(exactObject(INGRESS_KEYS, 'an object of ingress settings'), {
     description: 'How requests reach functions.',
     unit: '',
@@ -143,6 +150,7 @@ export function configKeys(): readonly KeyRow[] {
     ...describeKeys('', CONFIG_KEYS),
     ...describeKeys('functionDefaults.', FUNCTION_LIMITS),
     ...describeKeys('functionDefaults.rateLimit.', RATE_LIMIT_KEYS),
+    ...describeKeys('snapshot.', SNAPSHOT_KEYS),
     ...describeKeys('ingress.', INGRESS_KEYS),
     ...describeKeys('ingress.cors.', CORS_KEYS),
   ];

@@ -88,6 +88,14 @@ export const ERRORS = Object.freeze({
   CARTON_SCHEDULER_HOST_FULL: entry(503, 'platform', true, 'the host has no room for another instance', 'Send the request again after Retry-After, or raise carton.maxInstances.'),
   CARTON_SCHEDULER_UNAVAILABLE: entry(503, 'platform', true, 'the scheduler could not be reached in time', 'Send the request again; the agent is restarted by Egg\'s master.'),
 
+  CARTON_SNAPSHOT_BUILD_FAILED: entry(0, 'function', false, 'the application could not be recorded for a snapshot', 'Start the application in the same environment to see the failure; until then it loads without a snapshot.'),
+  CARTON_SNAPSHOT_DAMAGED: entry(0, 'platform', false, 'the snapshot is damaged', 'Remove it, or build it again with `egg-carton snapshot`; until then the application loads without it.'),
+  CARTON_SNAPSHOT_MISMATCH: entry(0, 'platform', false, 'the snapshot was built for something else', 'Build it with `egg-carton snapshot` from the same files and under the same Node, flags and environment; until then the application loads without it.'),
+  CARTON_SNAPSHOT_MISSING: entry(0, 'caller', false, 'there is no snapshot', 'Build one with `egg-carton snapshot`.'),
+  CARTON_SNAPSHOT_NOT_WRITTEN: entry(0, 'platform', false, 'the snapshot cannot be written', 'Give the directory space and write permission, or set EGG_CARTON_SNAPSHOT_DIR to one that has them.'),
+  CARTON_SNAPSHOT_STALE: entry(0, 'caller', false, 'files differ from those that the snapshot was built from', 'Build it again with `egg-carton snapshot`.'),
+  CARTON_SNAPSHOT_UNSAFE: entry(0, 'platform', false, 'the snapshot could be changed by another user', 'Let it and its directory belong to this user or root, with write permission for nobody else.'),
+
   CARTON_SPEC_DUPLICATE_PATH: entry(0, 'caller', false, 'two functions claim the same method and path', 'Give one of them another path.'),
   CARTON_SPEC_GROUP_DISAGREES: entry(0, 'caller', false, 'functions of one group disagree about a limit that they share', 'Give the limit the same value in each, or in one of them only.'),
   CARTON_SPEC_INVALID: entry(0, 'caller', false, 'a function spec is not valid', 'Correct config/function.ts; docs/reference/config.md lists all keys.'),

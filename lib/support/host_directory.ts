@@ -43,6 +43,11 @@ export class HostDirectory {
     return this.#socket(id);
   }
 
+  /** Where function processes keep a compile cache while there is no snapshot. */
+  get compileCache(): string {
+    return join(this.path, 'compile-cache');
+  }
+
   recordPath(id: string): string {
     return join(this.path, `${id}.rec`);
   }

@@ -58,6 +58,7 @@ export interface CartonConfig {
   readonly disabledPlugins: readonly string[];
   readonly functionDefaults: FunctionDefaults;
   readonly resolveUser: ResolveUser | null;
+  readonly snapshot: SnapshotConfig;
   readonly ingress: IngressConfig;
 }
 
@@ -77,6 +78,18 @@ export interface FunctionDefaults {
 export interface RateLimit {
   readonly perSecond: number;
   readonly burst: number;
+}
+
+export interface SnapshotConfig {
+  readonly enable: boolean;
+  readonly build: boolean;
+  readonly warmUps: readonly WarmUp[];
+}
+
+/** An invocation that is made while an application is recorded, so that what it runs is in the compile cache. */
+export interface WarmUp {
+  readonly function: string;
+  readonly args: readonly unknown[];
 }
 
 export interface IngressConfig {

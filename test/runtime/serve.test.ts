@@ -64,7 +64,7 @@ describe('lib/runtime/serve', () => {
     const closed = new Promise<void>((resolve) => (heardAll = resolve));
     const exit = Promise.all([exited, closed]).then(([code]) => code);
     const descriptor = { kind: 'egg', name: 'app', baseDir: files.root, entry: '', options: {}, disabledPlugins: [] } as const;
-    const boot: ProcessBoot = { application: descriptor, hostProcess: { pid: process.pid, startTime: '' }, development: freshness !== undefined };
+    const boot: ProcessBoot = { application: descriptor, hostProcess: { pid: process.pid, startTime: '' }, development: freshness !== undefined, snapshot: null, compileCache: null };
     const instance = serveInstance({ channel: far, process: boot, application: booting, clock, freshness, onEnd: (code) => end(code) });
     await before?.();
     const readied = new Promise<void>((resolve) => {

@@ -184,7 +184,7 @@ async function orphaned(directory: string, host: HostProcess, agentGraceMs: numb
       });
     });
   `;
-  const agent = spawn(process.execPath, ['-e', program, '--', ROOT, JSON.stringify([boot, { application, hostProcess: host, development: false }])], { stdio: ['ignore', 'pipe', 'inherit'] });
+  const agent = spawn(process.execPath, ['-e', program, '--', ROOT, JSON.stringify([boot, { application, hostProcess: host, development: false, snapshot: null, compileCache: null }])], { stdio: ['ignore', 'pipe', 'inherit'] });
   let text = '';
   agent.stdout.on('data', (chunk: Buffer) => (text += chunk.toString()));
   const pid = await eventually('it to be ready', () => Number(/ready (\d+)/.exec(text)?.[1] ?? 0) || undefined, { seen: () => text });

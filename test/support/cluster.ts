@@ -14,7 +14,7 @@ import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node
 import { createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import type { CartonConfig, FunctionDefaults, IngressConfig } from '../../lib/support/host_environment';
+import type { CartonConfig, FunctionDefaults, IngressConfig, SnapshotConfig } from '../../lib/support/host_environment';
 import { eventually } from './eventually';
 import { HttpClient, type Answer, type RequestOptions } from './http';
 import { isRunning, MARK, processesOf, type HostProcessInfo } from './processes';
@@ -23,7 +23,8 @@ export const ROOT = path.resolve(__dirname, '../..');
 export const FIXTURES = path.join(ROOT, 'fixtures');
 
 /** Overrides of `config.carton`, merged below the plugin's and the application's own. JSON only. */
-export type CartonOverrides = Partial<Omit<CartonConfig, 'functionDefaults' | 'ingress' | 'resolveUser'>> & {
+export type CartonOverrides = Partial<Omit<CartonConfig, 'functionDefaults' | 'ingress' | 'resolveUser' | 'snapshot'>> & {
+  readonly snapshot?: Partial<SnapshotConfig>;
   readonly functionDefaults?: Partial<FunctionDefaults>;
   readonly ingress?: Partial<IngressConfig>;
 };
@@ -211,7 +212,7 @@ export async function launchCluster(options: ClusterOptions): Promise<{ cluster:
 
 /** The environment in which a host's processes are found by `mark` and write below `home` only. */
 export function environmentOf(options: Omit<ClusterOptions, 'application'>, home: string, mark: string): NodeJS.ProcessEnv {
-  const config = { rundir: path.join(home, 'run'), ...options.config, carton: { directory: directoryIn(home), ...options.carton } };
+  const config = { rundir: path.join(home, 'run'), ...options.config, carton: { directory: directoryIn(home), snapshot: { build: false }, ...options.carton } };
   return {
     ...process.env,
     NODE_ENV: 'production',

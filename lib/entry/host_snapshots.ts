@@ -1,0 +1,92 @@
+/**
+ * The snapshots of a host, in its agent: knows which one function processes are to load the application from, and has
+ * those that are missing built once the host is ready.
+ */
+import type { SnapshotReference } from '../protocol/control';
+import { inheritedFlags, type Loading } from '../sandbox/spawn';
+import { expectSubject } from '../snapshot/check';
+import type { SnapshotRole } from '../snapshot/manifest';
+import { currentSnapshot, openSnapshot, snapshotDirectory } from '../snapshot/store';
+import { describe } from '../support/errors';
+import { HostDirectory } from '../support/host_directory';
+import type { HostEnvironment } from '../support/host_environment';
+import type { Revision } from '../spec/types';
+import { registration } from './registration';
+import { buildSnapshot, type Build } from './snapshot_builder';
+import { snapshotSubject } from './snapshot_subject';
+
+export class HostSnapshots {
+  readonly #environment: HostEnvironment;
+  readonly #directory: string;
+  readonly #compileCache: string;
+  readonly #missing = new Set<SnapshotRole>();
+  #current: SnapshotReference | null = null;
+  #build: Build | undefined;
+  #closed = false;
+
+  constructor(environment: HostEnvironment) {
+    const { application, config, hostProcess } = environment;
+    this.#environment = environment;
+    this.#directory = snapshotDirectory(application.baseDir);
+    this.#compileCache = new HostDirectory(config.directory, hostProcess, application.baseDir).compileCache;
+  }
+
+  get isEnabled(): boolean {
+    return this.#environment.config.snapshot.enable && !this.#environment.development;
+  }
+
+  /** How a function process that is launched now is to load its code. */
+  get loading(): Loading {
+    return { snapshot: this.#current, compileCache: this.isEnabled && this.#current === null ? this.#compileCache : null };
+  }
+
+  /** Looks for a snapshot that fits. Says in the log why one that is there does not. */
+  select(): void {
+    if (!this.isEnabled) return;
+    if (registration()?.isMissing === true) this.#missing.add('host');
+    const { application, log } = this.#environment;
+    try {
+      const found = currentSnapshot(this.#directory, 'function');
+      if (found !== undefined) expectSubject(openSnapshot(found), snapshotSubject(application, 'function'));
+      this.#current = found ?? null;
+    } catch (error) {
+      log.warn(`functions start without a snapshot: ${describe(error)}`);
+    }
+    if (this.#current === null) this.#missing.add('function');
+  }
+
+  /** Builds what is missing, one after the other, in the background. Never rejects. */
+  async build(revision: Revision): Promise<void> {
+    if (!this.isEnabled || !this.#environment.config.snapshot.build) return;
+    for (const role of this.#missing) {
+      if (this.#closed) return;
+      await this.#buildOne(role, revision);
+    }
+  }
+
+  /** Ends a build that is under way. */
+  close(): void {
+    this.#closed = true;
+    this.#build?.cancel();
+  }
+
+  async #buildOne(role: SnapshotRole, { functions }: Revision): Promise<void> {
+    const { application, config, log } = this.#environment;
+    const plan = {
+      subject: snapshotSubject(application, role),
+      directory: this.#directory,
+      application,
+      functions: role === 'function' ? functions : [],
+      warmUps: config.snapshot.warmUps,
+    };
+    const execArgv = [...inheritedFlags(process.execArgv), ...(role === 'function' ? config.execArgv : [])];
+    try {
+      this.#build = buildSnapshot(plan, { execArgv, background: true, onWarning: (message) => log.warn(message) });
+      const { snapshot: { path, sha256, bytes, modules } } = await this.#build.done;
+      log.info(`built a snapshot for the role "${role}": ${modules} files, ${bytes} bytes, ${path}`);
+      if (role === 'function') this.#current = { path, sha256 };
+    } catch (error) {
+      if (!this.#closed) log.warn(`the role "${role}" goes on without a snapshot: ${describe(error)}`);
+    }
+  }
+}

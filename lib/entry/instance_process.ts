@@ -1,0 +1,50 @@
+/**
+ * The life of a process that serves as an instance: boots the application in the function role while the agent decides
+ * whom it serves. Runs in function processes, and in the process that records one for a snapshot.
+ */
+import type { Duplex } from 'node:stream';
+import { systemClock } from '../support/clock';
+import { killGroup, watchHost } from '../support/host_process';
+import type { ProcessBoot } from '../protocol/control';
+import type { BootedApplication } from '../runtime/application';
+import { Freshness } from '../runtime/freshness';
+import { OutputPrefix } from '../runtime/output_prefix';
+import { serveInstance } from '../runtime/serve';
+import { bootEgg } from './application/egg';
+import { bootModule } from './application/module';
+
+export { CHANNEL_FD } from '../sandbox/channel';
+
+export interface InstanceProcess {
+  /** Connected to the agent, or to whoever stands in for it. */
+  readonly channel: Duplex;
+  /** The instance has ended; `code` is an exit code. */
+  readonly onEnd: (code: number) => void;
+}
+
+/** Never throws: what goes wrong is told on the channel. */
+export function runInstance(boot: ProcessBoot, { channel, onEnd }: InstanceProcess): { readonly application: Promise<BootedApplication> } {
+  // Before anything of the application is loaded.
+  const freshness = boot.development ? new Freshness(boot.application.baseDir).record() : undefined;
+  const output = boot.development ? new OutputPrefix('function process', [process.stdout, process.stderr]) : undefined;
+  // With all that functions have started: nobody else is left to end it.
+  watchHost(boot.hostProcess, systemClock, () => killGroup(process.pid));
+  // Ctrl-C in a terminal is the host's to handle.
+  process.on('SIGINT', () => undefined);
+  const application = boot.application.kind === 'egg' ? bootEgg(boot.application) : bootModule(boot.application);
+  const instance = serveInstance({
+    channel,
+    process: boot,
+    application,
+    clock: systemClock,
+    freshness,
+    output,
+    onEnd,
+    onBoot: ({ id, group }) => {
+      process.title = `egg-carton ${group.key} ${id}`;
+      if (output !== undefined) output.name = group.key;
+    },
+  });
+  process.on('SIGTERM', () => instance.drain());
+  return { application };
+}

@@ -1,0 +1,18 @@
+/**
+ * Records a function process: the very modules and calls of one, with every function of the application loaded.
+ */
+import { hostProcessOf } from '../../support/host_process';
+import { runInstance } from '../instance_process';
+import type { RecordingPlan, RecordingReport } from './plan';
+import { warmUp } from './warm_up';
+
+/** Rejects with the error of the application's boot. */
+export async function recordFunctions({ application, functions, warmUps }: RecordingPlan, report: (message: RecordingReport) => void): Promise<void> {
+  const boot = { application, hostProcess: hostProcessOf(process.ppid), development: false, snapshot: null, compileCache: null };
+  await warmUp({
+    functions,
+    warmUps,
+    serve: (channel, end) => void runInstance(boot, { channel, onEnd: end }),
+    onWarning: (message) => report({ kind: 'warning', message }),
+  });
+}

@@ -1,0 +1,134 @@
+/**
+ * Stands in for agent and worker of an instance that is recorded: boots it, invokes functions on it, drains it. Runs in
+ * the recording process, over the same sockets and codecs as on a host.
+ */
+import { randomBytes } from 'node:crypto';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { Duplex } from 'node:stream';
+import { systemClock } from '../../support/clock';
+import { CartonError, fromWire, type WireError } from '../../support/errors';
+import type { WarmUp } from '../../support/host_environment';
+import type { InstanceBoot } from '../../protocol/control';
+import { writeInvoke } from '../../protocol/invocation';
+import { ARRAY_PLAN } from '../../protocol/oneapi';
+import { connectSession } from '../../rpc/handshake';
+import type { Session } from '../../rpc/session';
+import { InlineLauncher } from '../../sandbox/inline';
+import { LiveInstance } from '../../scheduler/live_instance';
+import type { FunctionSpec } from '../../spec/types';
+
+const NO_OP = 'egg-carton no-op';
+const TIMEOUT_MS = 10_000;
+/** Not longer than the socket's path may be. */
+const PREFIX = 'carton-recording-';
+
+export interface Warming {
+  readonly functions: readonly FunctionSpec[];
+  readonly warmUps: readonly WarmUp[];
+  /** Runs the instance on its end of a channel; `end` is called when it has ended. */
+  readonly serve: (channel: Duplex, end: (code: number) => void) => void;
+  readonly onWarning: (message: string) => void;
+}
+
+/** Resolves once the instance has ended. Rejects with the error of its boot. */
+export async function warmUp({ functions, warmUps, serve, onWarning }: Warming): Promise<void> {
+  const directory = mkdtempSync(join(tmpdir(), PREFIX));
+  try {
+    const specs = [...functions, noOpSpec()];
+    const boot = bootOf(directory, specs);
+    const drain = (): void => undefined;
+    const sandbox = await new InlineLauncher((channel, end) => {
+      serve(channel, end);
+      return { drain };
+    }).launch(boot);
+    const instance = await ready(boot, sandbox);
+    const session = await connectSession(boot.socketPath, boot.callToken, () => ({ onClosed: () => undefined }));
+    for (const { function: name, args } of [{ function: NO_OP, args: [] }, ...warmUps]) {
+      const index = specs.findIndex((spec) => spec.name === name);
+      const error = index < 0 ? new CartonError('CARTON_INGRESS_UNKNOWN_FUNCTION', { of: `function "${name}"` }) : await invoke(session, index, args);
+      if (error !== undefined) onWarning(`the warm-up of function "${name}" failed: ${error.code} ${error.message}`);
+    }
+    session.close();
+    instance.drain();
+    await sandbox.exited;
+  } finally {
+    rmSync(directory, { recursive: true, force: true });
+  }
+}
+
+function ready(boot: InstanceBoot, sandbox: Awaited<ReturnType<InlineLauncher['launch']>>): Promise<LiveInstance> {
+  return new Promise((resolve, reject) => {
+    LiveInstance.launched(sandbox, boot, systemClock, {
+      onReady: resolve,
+      onLoad: () => undefined,
+      onStale: () => undefined,
+      onEnded: (_instance, { failure }) => reject(failure === undefined ? new CartonError('CARTON_INSTANCE_LAUNCH_FAILED') : fromWire(failure)),
+    });
+  });
+}
+
+/** Resolves with the error, or undefined where there was a result. */
+function invoke(session: Session, functionIndex: number, args: readonly unknown[]): Promise<WireError | CartonError | undefined> {
+  return new Promise((resolve) => {
+    const call = session.open({
+      onReply: (_payload, streamFollows) => {
+        if (!streamFollows) resolve(undefined);
+      },
+      onFail: resolve,
+      onNack: () => resolve(new CartonError('CARTON_RUNTIME_BUSY')),
+      onData: (chunk) => call.received?.consumed(chunk.length),
+      onEnd: resolve,
+      onClosed: () => resolve(new CartonError('CARTON_RPC_CLOSED')),
+    }, false);
+    writeInvoke(session.writer, call.id, {
+      request: {
+        function: '', trigger: 'oneapi', args: ARRAY_PLAN, id: randomBytes(16), user: undefined, streamFormat: 'ndjson',
+        trace: { traceId: randomBytes(16), spanId: randomBytes(8), parentId: Buffer.alloc(8), sampled: false, state: '' },
+      },
+      extra: undefined,
+      functionIndex,
+      attempt: 1,
+      remainingMs: TIMEOUT_MS,
+      body: Buffer.from(JSON.stringify(args)),
+    });
+    session.flushSoon();
+  });
+}
+
+function bootOf(directory: string, functions: readonly FunctionSpec[]): InstanceBoot {
+  return {
+    id: 'recording',
+    revision: 'recording',
+    group: { key: 'recording', functions: functions.map((spec) => spec.name), concurrency: 1, minInstances: 0, maxInstances: 1, idleTimeoutMs: 0 },
+    functions,
+    socketPath: join(directory, 's'),
+    recordPath: join(directory, 'r'),
+    callToken: randomBytes(16).toString('hex'),
+    controlToken: randomBytes(16).toString('hex'),
+    agentGraceMs: 0,
+    drainTimeoutMs: TIMEOUT_MS,
+    mocks: [],
+  };
+}
+
+function noOpSpec(): FunctionSpec {
+  return {
+    name: NO_OP,
+    file: join(__dirname, 'no_op'),
+    exportName: 'default',
+    triggers: [],
+    group: 'recording',
+    auth: 'none',
+    rateLimit: null,
+    concurrency: 1,
+    minInstances: 0,
+    maxInstances: 1,
+    timeoutMs: TIMEOUT_MS,
+    idleTimeoutMs: 0,
+    queueLimit: 1,
+    bodyLimitBytes: 1024,
+    idempotent: true,
+  };
+}

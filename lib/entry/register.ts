@@ -1,0 +1,75 @@
+/**
+ * What `egg-carton/register` does in each of egg-cluster's processes, before anything else is loaded there.
+ */
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { expectSubject } from '../snapshot/check';
+import type { SnapshotSubject } from '../snapshot/manifest';
+import { replayOpened, type Replay } from '../snapshot/replay';
+import { currentSnapshot, openSnapshot, snapshotDirectory } from '../snapshot/store';
+import { describe } from '../support/errors';
+import { resolveFramework } from './application/framework';
+import { isRecording } from './recording/state';
+import { setRegistration } from './registration';
+
+/** What egg-cluster hands to its processes. */
+interface ClusterOptions {
+  readonly baseDir?: string;
+  readonly framework?: string;
+  readonly env?: string;
+  readonly plugins?: unknown;
+}
+
+/** Environments in which files change under a running application. */
+const CHANGING = ['local', 'unittest'];
+
+/** Never throws: what cannot be used is told in one line, and everything is loaded as without it. */
+export function registerProcess(): void {
+  if (isRecording()) return;
+  try {
+    const subject = subjectOf(readOptions());
+    if (CHANGING.includes(subject.env)) return;
+    const replay = replayOf(subject);
+    setRegistration({ replay, isMissing: replay === undefined });
+  } catch (error) {
+    setRegistration({ replay: undefined, isMissing: true });
+    process.stderr.write(`[egg-carton] ${describe(error)}\n`);
+  }
+}
+
+function replayOf(subject: SnapshotSubject): Replay | undefined {
+  const found = currentSnapshot(snapshotDirectory(subject.baseDir), 'host');
+  if (found === undefined) return undefined;
+  const opened = openSnapshot(found);
+  expectSubject(opened, subject);
+  return replayOpened(opened, subject);
+}
+
+function readOptions(): ClusterOptions {
+  try {
+    return JSON.parse(process.argv[2] ?? '') as ClusterOptions;
+  } catch {
+    // Not one of egg-cluster's processes: the application is started from its own directory.
+    return {};
+  }
+}
+
+function subjectOf({ baseDir = process.cwd(), framework, env, plugins }: ClusterOptions): SnapshotSubject {
+  return {
+    role: 'host',
+    baseDir,
+    framework: resolveFramework(baseDir, { framework }),
+    env: env ?? serverEnvironment(baseDir),
+    scope: process.env['EGG_SERVER_SCOPE'] ?? '',
+    plugins: plugins ?? null,
+  };
+}
+
+/** By Egg's rules: the file `config/env`, then EGG_SERVER_ENV, then NODE_ENV. */
+export function serverEnvironment(baseDir: string): string {
+  const file = join(baseDir, 'config/env');
+  const named = (existsSync(file) ? readFileSync(file, 'utf8').trim() : '') || process.env['EGG_SERVER_ENV']?.trim();
+  if (named !== undefined && named !== '') return named;
+  const { NODE_ENV } = process.env;
+  return NODE_ENV === 'test' ? 'unittest' : NODE_ENV === 'production' ? 'prod' : 'local';
+}

@@ -1,0 +1,18 @@
+/**
+ * Which snapshot belongs to an application as this process, or one that it starts, boots it.
+ */
+import type { ApplicationDescriptor } from '../support/host_environment';
+import type { SnapshotRole, SnapshotSubject } from '../snapshot/manifest';
+
+export function snapshotSubject(application: ApplicationDescriptor, role: SnapshotRole): SnapshotSubject {
+  const { baseDir, entry, options, disabledPlugins } = application;
+  const plugins = options['plugins'] ?? null;
+  return {
+    role,
+    baseDir,
+    framework: entry,
+    env: typeof options['env'] === 'string' ? options['env'] : '',
+    scope: process.env['EGG_SERVER_SCOPE'] ?? '',
+    plugins: role === 'function' ? { plugins, disabled: disabledPlugins } : plugins,
+  };
+}

@@ -1,0 +1,24 @@
+/**
+ * Records a loading and writes the snapshot of it: the two calls of a process that exists to be recorded.
+ */
+import { encodeRecording } from './encode';
+import type { Manifest, SnapshotReference, SnapshotSubject } from './manifest';
+import { Recorder } from './recorder';
+import { storeSnapshot } from './store';
+
+export interface Recording {
+  /** Ends the recording. Throws `CARTON_SNAPSHOT_NOT_WRITTEN`. */
+  write(directory: string): SnapshotReference & { readonly manifest: Manifest; readonly bytes: number };
+}
+
+/** Records from now on whatever this process loads; what cannot be recorded is left out. */
+export function startRecording(subject: SnapshotSubject): Recording {
+  const recorder = new Recorder(subject);
+  recorder.install();
+  return {
+    write(directory) {
+      const { bytes, manifest } = encodeRecording(recorder);
+      return { ...storeSnapshot(directory, subject.role, bytes), manifest, bytes: bytes.length };
+    },
+  };
+}

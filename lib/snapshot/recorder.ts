@@ -1,0 +1,213 @@
+/**
+ * Records how an application is loaded, for a snapshot of it. Runs in a process that exists for this alone, started
+ * with the flags of those that will use the snapshot, before anything else of it is loaded.
+ *
+ * Everything runs as it would without recording: questions go to Node, and files are compiled from what was read. The
+ * compile caches are taken at the end, when the functions that really ran have been compiled.
+ */
+import { readFileSync, statSync } from 'node:fs';
+import { basename, dirname, extname, isAbsolute, join } from 'node:path';
+import type { Script } from 'node:vm';
+import { setFlagsFromString } from 'node:v8';
+import { compile, evaluate, internals, isCompilable, isCompiledElsewhere, wrap, type CompiledModule, type ResolveOptions } from './commonjs';
+import { delayRequires } from './delay';
+import { digestOf } from './format';
+import { keyOf } from './key';
+import { isLoaderFile, loaderRequire } from './loader_face';
+import { MISSING, type FileNumber, type SnapshotKey, type SnapshotSubject } from './manifest';
+import { LoaderQuestions } from './loader_questions';
+import { PathTable } from './paths';
+
+/** A file that was loaded. */
+export interface RecordedFile {
+  readonly path: string;
+  /** What is compiled: wrapped, and with requests delayed; or JSON. */
+  readonly text: string;
+  /** Undefined of JSON. */
+  readonly script: Script | undefined;
+  readonly isLoader: boolean;
+  readonly mtimeNs: bigint;
+  readonly bytes: number;
+  readonly sha256: string;
+}
+
+/** Answers that two questions of the same words got in one run; such are left out. */
+const AMBIGUOUS = Symbol('ambiguous');
+type Answer = FileNumber | typeof AMBIGUOUS;
+
+/** The steps in which file systems count times; what was written later than this before the start may be ours. */
+const FILE_TIME_STEP_NS = 20_000_000n;
+
+export class Recorder {
+  readonly key: SnapshotKey;
+  readonly paths: PathTable;
+  readonly files = new Map<string, RecordedFile>();
+  readonly resolutions = new Map<number, Map<string, Answer>>();
+  readonly absolute = new Map<string, Answer>();
+  readonly searches = new Map<string, Answer>();
+  readonly omitted = new Map<string, string>();
+  readonly loader: LoaderQuestions;
+  delayed = 0;
+  readonly #role: SnapshotSubject['role'];
+  readonly startedNs = BigInt(Date.now()) * 1_000_000n - FILE_TIME_STEP_NS;
+  #isRecording = true;
+
+  constructor(subject: SnapshotSubject) {
+    this.key = keyOf(subject);
+    this.paths = new PathTable(subject);
+    this.loader = new LoaderQuestions(this.paths);
+    this.#role = subject.role;
+  }
+
+  /** From now on everything that this process loads is recorded. */
+  install(): void {
+    // V8 throws away bytecode that has not run for a while; the flag is set back before the caches are taken.
+    setFlagsFromString('--no-flush-bytecode');
+    this.#recordResolutions();
+    const { '.js': js, '.json': json } = internals._extensions;
+    internals._extensions['.js'] = (module, filename) => {
+      if (this.#isRecording && this.#load(module, filename)) return;
+      js?.(module, filename);
+    };
+    internals._extensions['.json'] = (module, filename) => {
+      json?.(module, filename);
+      if (this.#isRecording) this.#read(filename, (text) => ({ text, script: undefined }));
+    };
+  }
+
+  /** Nothing that is loaded from now on belongs to the application. */
+  stop(): void {
+    this.#isRecording = false;
+    setFlagsFromString('--flush-bytecode');
+  }
+
+  #recordResolutions(): void {
+    const resolve = internals._resolveFilename;
+    const note = (request: string, parent: NodeModule | null | undefined, options: ResolveOptions | undefined, found: string | undefined): void => {
+      if (this.#isRecording && typeof request === 'string') this.#note(request, parent, options, found);
+    };
+    internals._resolveFilename = function _resolveFilename(request, parent, isMain, options) {
+      try {
+        const found = resolve.call(this, request, parent, isMain, options);
+        note(request, parent, options, found);
+        return found;
+      } catch (error) {
+        const { code, message } = error as NodeJS.ErrnoException;
+        // Not of a package that is there and has no such entry, whose error says more.
+        if (code === 'MODULE_NOT_FOUND' && message.startsWith(`Cannot find module '${request}'`)) note(request, parent, options, undefined);
+        throw error;
+      }
+    };
+  }
+
+  #note(request: string, parent: NodeModule | null | undefined, options: ResolveOptions | undefined, found: string | undefined): void {
+    // Builtin modules are Node's own business.
+    if (found !== undefined && !isAbsolute(found)) return;
+    // Only dependencies are told from memory that something is missing: an application may be waiting for it.
+    const isTold = parent != null && this.paths.isInstalled(parent.filename);
+    const answer = found !== undefined ? this.paths.file(found) : isTold ? MISSING : AMBIGUOUS;
+    if (answer === undefined) return;
+    if (options?.paths !== undefined) {
+      const directories = options.paths.map((path) => this.paths.directory(path));
+      if (!directories.includes(undefined)) remember(this.searches, JSON.stringify([request, ...directories]), answer);
+    } else if (isAbsolute(request)) {
+      const key = this.paths.key(request);
+      if (key !== undefined) remember(this.absolute, key, answer);
+    } else if (parent != null) {
+      const directory = this.paths.directory(parent.path);
+      if (directory === undefined) return;
+      let requests = this.resolutions.get(directory);
+      if (requests === undefined) this.resolutions.set(directory, (requests = new Map<string, Answer>()));
+      remember(requests, request, answer);
+    }
+  }
+
+  /** Whether the module was compiled and run here. */
+  #load(module: CompiledModule, filename: string): boolean {
+    const reason = this.#reasonToOmit(module, filename);
+    if (reason !== undefined) {
+      this.omitted.set(filename, reason);
+      return false;
+    }
+    const isLoader = isLoaderFile(filename);
+    const file = this.#read(filename, (source) => this.#compile(source, filename), isLoader);
+    if (file?.script === undefined) return false;
+    evaluate(file.script, module, isLoader ? loaderRequire((request) => module.require(request), this.loader) : undefined);
+    return true;
+  }
+
+  #reasonToOmit(module: CompiledModule, filename: string): string | undefined {
+    const extension = extname(filename);
+    if (extension !== '' && extension !== '.js' && extension !== '.cjs') return `${extension} is not CommonJS`;
+    if (extension === '.js' && isModuleScope(dirname(filename))) return 'an ES module';
+    if (isCompiledElsewhere(module)) return 'compiled by a hook';
+    return undefined;
+  }
+
+  /** Undefined for what is no script; Node tells why, or takes it for an ES module. */
+  #compile(source: string, filename: string): { text: string; script: Script } | undefined {
+    if (!isCompilable(source)) return undefined;
+    const delayed = this.#role === 'function' && this.paths.isInstalled(filename) ? delayRequires(source, packageOf(filename)) : undefined;
+    const text = wrap(delayed?.source ?? source);
+    try {
+      const script = compile(text, filename);
+      this.delayed += delayed?.delayed.length ?? 0;
+      return { text, script };
+    } catch {
+      // Node compiles it next, and says what is wrong with it.
+      return undefined;
+    }
+  }
+
+  #read(path: string, make: (source: string) => { text: string; script: Script | undefined } | undefined, isLoader = false): RecordedFile | undefined {
+    const { mtimeNs } = statSync(path, { bigint: true });
+    const content = readFileSync(path);
+    const made = make(content.toString('utf8'));
+    const reason = this.paths.file(path) === undefined ? 'outside of the application and its dependencies'
+      : mtimeNs >= this.startedNs ? 'written while the application was recorded'
+        : made === undefined ? 'not CommonJS' : undefined;
+    if (reason !== undefined) this.omitted.set(path, reason);
+    if (made === undefined) return undefined;
+    const file = { path, ...made, isLoader, mtimeNs, bytes: content.length, sha256: digestOf(content) };
+    if (reason === undefined) this.files.set(path, file);
+    return file;
+  }
+}
+
+function remember<K>(answers: Map<K, Answer>, key: K, answer: Answer): void {
+  const known = answers.get(key);
+  answers.set(key, known === undefined || known === answer ? answer : AMBIGUOUS);
+}
+
+/** What is to be written of a table of answers. */
+export function certain(answers: ReadonlyMap<string, Answer>, isLasting: (file: FileNumber) => boolean): Record<string, FileNumber> {
+  const kept = [...answers].filter((pair): pair is [string, FileNumber] => pair[1] !== AMBIGUOUS && (pair[1] === MISSING || isLasting(pair[1])));
+  return Object.fromEntries(kept);
+}
+
+const scopes = new Map<string, boolean>();
+
+/** Whether the nearest package.json says `"type": "module"`. */
+function isModuleScope(directory: string): boolean {
+  let known = scopes.get(directory);
+  if (known === undefined) scopes.set(directory, (known = readScope(directory)));
+  return known;
+}
+
+function readScope(directory: string): boolean {
+  const up = dirname(directory);
+  let text: string;
+  try {
+    text = readFileSync(join(directory, 'package.json'), 'utf8');
+  } catch {
+    // None here: the next one up speaks, but not across a package's border.
+    return up === directory || basename(directory) === 'node_modules' ? false : isModuleScope(up);
+  }
+  return (JSON.parse(text) as { type?: unknown }).type === 'module';
+}
+
+const PACKAGE = /node_modules[\\/]((?:@[^\\/]+[\\/])?[^\\/]+)[\\/](?!.*node_modules[\\/])/;
+
+function packageOf(filename: string): string {
+  return PACKAGE.exec(filename)?.[1] ?? '';
+}

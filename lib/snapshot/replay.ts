@@ -1,0 +1,192 @@
+/**
+ * Loads an application from a snapshot: answers Node's questions for modules and Egg's for directories from the file,
+ * and compiles from it. Runs in function processes and, by `egg-carton/register`, in Egg's agent and app workers,
+ * before anything else of them is loaded; what it imports itself is compiled without help.
+ *
+ * 1. Nothing is used before the whole file has its digest and its key fits; then everything that follows is exact, and
+ *    what the snapshot does not know is loaded by Node.
+ * 2. Each answer is a fact about files. Positive resolutions hold for the life of the process; that something is not
+ *    there, and what Egg's loader asks, is answered until `settle`, and to dependencies only, never to the application.
+ * 3. A module that somebody else compiles (a transpiler, a coverage tool) goes to them with its source.
+ */
+import { compile, evaluate, internals, isCompiledElsewhere, notFound, unwrap, type CompiledModule, type ResolveOptions } from './commonjs';
+import { contentOf, damaged, open, type Opened } from './format';
+import { expectKey, processKey } from './key';
+import { loaderRequire, type LoaderSource } from './loader_face';
+import { MISSING, type FileEntry, type FileNumber, type Manifest, type SnapshotReference } from './manifest';
+import { locateRoots, type Place } from './roots';
+import { readSafely } from './safe_file';
+
+export interface Replay {
+  /** Modules that were loaded from the snapshot so far. */
+  readonly served: number;
+  /** The application is ready: from now on only the disk says what is not there. */
+  settle(): void;
+}
+
+/**
+ * For a process that was told which snapshot to use by one that knows it to be right for the application.
+ * Throws `CARTON_SNAPSHOT_DAMAGED`, `_MISMATCH` or `_UNSAFE`, and has then changed nothing.
+ */
+export function startReplay(reference: SnapshotReference, place: Place): Replay {
+  const opened = open(readSafely(reference.path), reference.sha256);
+  expectKey(processKey(), opened.manifest.key);
+  return replayOpened(opened, place);
+}
+
+/** For one that has checked everything. Throws `CARTON_SNAPSHOT_DAMAGED`. */
+export function replayOpened(opened: Opened, place: Place): Replay {
+  const replay = new Replayer(opened, place);
+  replay.install();
+  return replay;
+}
+
+type ContentEntry = Extract<FileEntry, { length: 8 }>;
+
+/** Directories below the root, and names of files: never a way out of the roots. */
+const WAY_OUT = /(?:^|\/)\.{0,2}(?:\/|$)|\0/m;
+
+class Replayer implements Replay, LoaderSource {
+  served = 0;
+  readonly #opened: Opened;
+  readonly #manifest: Manifest;
+  /** Absolute paths by number. */
+  readonly #directories: readonly string[];
+  readonly #numbers = new Map<string, number>();
+  readonly #files: (string | undefined)[];
+  readonly #contents = new Map<string, ContentEntry>();
+  #settled = false;
+  #cachesFit = true;
+
+  constructor(opened: Opened, place: Place) {
+    this.#opened = opened;
+    this.#manifest = opened.manifest;
+    const { directories, files, roots } = opened.manifest;
+    const paths = locateRoots(roots, place);
+    if (WAY_OUT.test(directories.join('\n').replace(/^\d+/gm, 'root')) || WAY_OUT.test(files.map((file) => file[1]).join('\n'))) {
+      throw damaged('paths within the application and its dependencies', 'one that leads out of them');
+    }
+    this.#directories = directories.map((directory) => absolute(directory, paths));
+    this.#directories.forEach((directory, number) => this.#numbers.set(directory, number));
+    this.#files = files.map(([directory, name]) => `${this.#directories[directory] ?? outside()}/${name}`);
+    files.forEach((file, number) => {
+      if (file.length > 2) this.#contents.set(this.#files[number] as string, file as ContentEntry);
+    });
+  }
+
+  install(): void {
+    const resolve = internals._resolveFilename;
+    const answer = this.#answer.bind(this);
+    internals._resolveFilename = function _resolveFilename(request, parent, isMain, options) {
+      return answer(request, parent, options) ?? resolve.call(this, request, parent, isMain, options);
+    };
+    const { '.js': js, '.json': json } = internals._extensions;
+    internals._extensions['.js'] = (module, filename) => {
+      const entry = this.#contents.get(filename);
+      if (entry === undefined || entry[2] === 1) js?.(module, filename);
+      else this.#run(entry, module, filename);
+    };
+    internals._extensions['.json'] = (module, filename) => {
+      const entry = this.#contents.get(filename);
+      if (entry?.[2] !== 1) return void json?.(module, filename);
+      this.served += 1;
+      module.exports = JSON.parse(this.#text(entry)) as unknown;
+    };
+  }
+
+  settle(): void {
+    this.#settled = true;
+  }
+
+  #answer(request: string, parent: NodeModule | null | undefined, options: ResolveOptions | undefined): string | undefined {
+    const number = this.#lookUp(request, parent, options);
+    if (number === undefined) return undefined;
+    if (number !== MISSING) return this.#files[number];
+    if (this.#settled) return undefined;
+    throw notFound(request, parent);
+  }
+
+  #lookUp(request: string, parent: NodeModule | null | undefined, options: ResolveOptions | undefined): FileNumber | undefined {
+    if (typeof request !== 'string') return undefined;
+    const { absolute, resolutions, searches } = this.#manifest;
+    if (options?.paths !== undefined) return numberIn(searches, this.#searchKey(request, options.paths));
+    if (request.charCodeAt(0) === SLASH) return numberIn(absolute, this.#pathKey(request));
+    const directory = this.#numbers.get(parent?.path ?? '');
+    return directory === undefined ? undefined : numberIn(resolutions[directory] ?? {}, request);
+  }
+
+  /** As the recorder writes it; undefined for a path in an unknown directory. */
+  #pathKey(path: string): string | undefined {
+    const end = path.lastIndexOf('/');
+    const directory = this.#numbers.get(path.slice(0, end));
+    return directory === undefined ? undefined : `${directory}/${path.slice(end + 1)}`;
+  }
+
+  #searchKey(request: string, paths: readonly string[]): string | undefined {
+    const directories = paths.map((path) => this.#numbers.get(path));
+    return directories.includes(undefined) ? undefined : JSON.stringify([request, ...directories]);
+  }
+
+  #run(entry: ContentEntry, module: CompiledModule, filename: string): void {
+    this.served += 1;
+    const text = this.#text(entry);
+    // Node maps stack traces through a file's source map only if it compiled the file itself.
+    const isMapped = (process as { sourceMapsEnabled?: boolean }).sourceMapsEnabled === true && text.includes('sourceMappingURL=');
+    if (isMapped || isCompiledElsewhere(module)) return void module._compile(unwrap(text), filename);
+    const [, , kind, , , , offset, length] = entry;
+    const cache = this.#cachesFit ? contentOf(this.#opened, [offset, length]) : undefined;
+    const script = compile(text, filename, cache);
+    // One that does not fit costs more than none, and the next would not fit either.
+    if (script.cachedDataRejected === true) this.#cachesFit = false;
+    evaluate(script, module, kind === 2 && !this.#settled ? loaderRequire((request) => module.require(request), this) : undefined);
+  }
+
+  #text([, , , encoding, offset, length]: ContentEntry): string {
+    const at = this.#opened.start + offset;
+    return this.#opened.bytes.toString(encoding === 0 ? 'latin1' : 'utf16le', at, at + length);
+  }
+
+  exists(path: string): boolean | undefined {
+    return this.#loaderAnswer(this.#manifest.loader.exists, path);
+  }
+
+  mode(path: string): number | undefined {
+    return this.#loaderAnswer(this.#manifest.loader.modes, path);
+  }
+
+  realPath(path: string): string | undefined {
+    const key = this.#loaderAnswer(this.#manifest.loader.realPaths, path);
+    if (key === undefined) return undefined;
+    const [directory, ...rest] = key.split('/');
+    return [this.#directories[Number(directory)] ?? outside(), ...rest].join('/');
+  }
+
+  glob(patterns: unknown, path: string, ask: () => string[]): readonly string[] {
+    const directory = this.#numbers.get(path);
+    const known = this.#settled || directory === undefined ? undefined : this.#manifest.loader.globs[JSON.stringify([patterns, directory])];
+    return known ?? ask();
+  }
+
+  #loaderAnswer<T>(answers: Readonly<Record<string, T>>, path: string): T | undefined {
+    const key = this.#settled ? undefined : this.#pathKey(path);
+    return key !== undefined && Object.hasOwn(answers, key) ? answers[key] : undefined;
+  }
+}
+
+const SLASH = 47;
+
+function absolute(directory: string, roots: readonly string[]): string {
+  const end = directory.indexOf('/');
+  const root = roots[Number(end < 0 ? directory : directory.slice(0, end))] ?? outside();
+  return end < 0 ? root : root + directory.slice(end);
+}
+
+function outside(): never {
+  throw damaged('a directory of the manifest', 'a number beyond them');
+}
+
+function numberIn(numbers: Readonly<Record<string, FileNumber>>, key: string | undefined): FileNumber | undefined {
+  // Inherited names such as "constructor" are no answers.
+  const found: unknown = key === undefined ? undefined : numbers[key];
+  return typeof found === 'number' ? found : undefined;
+}
