@@ -44,10 +44,10 @@ export default class CartonAgent {
 
   async didLoad(): Promise<void> {
     this.#environment = eggEnvironment(this.#agent);
-    if (isRecording()) return setRecordedHost(describeHost(this.#environment));
     const host = new AgentHost(this.#environment, { inline: runsInline(this.#agent, this.#environment) });
-    this.#host = host;
     this.#agent.carton = host.scheduler;
+    if (isRecording()) return setRecordedHost(describeHost(this.#environment));
+    this.#host = host;
     this.#agent.messenger.on('log-reload', () => host.scheduler.reloadLogs());
     await host.start();
     if (this.#environment.development) this.#watch(host.scheduler, this.#environment);

@@ -37,7 +37,6 @@ export default class CartonApplication {
   }
 
   async didLoad(): Promise<void> {
-    if (isRecording()) return;
     const app = this.#app;
     const environment = eggEnvironment(app);
     const host = new WorkerHost({
@@ -48,6 +47,7 @@ export default class CartonApplication {
     });
     this.#host = host;
     app.carton = host;
+    if (isRecording()) return;
     if (environment.development && !isSingle(app)) {
       this.#lingerMs = RELOAD_LINGER_MS;
       // egg-development's reload sends a worker two signals, and the second would end what the first lets finish.

@@ -13,6 +13,7 @@ const QUESTIONS: Readonly<Record<string, string>> = {
   overhead: 'CPU per request of a stock Egg controller, a warm function and bare node:http',
   'cold-start': 'request to first byte with no instance alive, and start of a stock Egg application',
   'dev-reload': 'from saving a function to its new answer under egg-bin dev',
+  snapshot: 'start of a process from a snapshot and of a stock Egg application, and their system calls on files',
 };
 
 type Result = Record<string, unknown>;

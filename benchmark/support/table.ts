@@ -1,21 +1,40 @@
 /**
- * Lays out the result of a benchmark for people: a table of the objects in it, one column each, and the plain values
- * below. Pure.
+ * Lays out the result of a benchmark for people: tables of the objects in it, one column each, and the plain values
+ * below. Objects that hold nothing but objects get a table to themselves; an object within a column is spread over
+ * lines, `syscalls.stock.open`. Pure.
  */
 
 type Row = readonly string[];
+type Values = Readonly<Record<string, unknown>>;
 
 /** Lines of text, each ended by a line feed. */
-export function table(result: Readonly<Record<string, unknown>>): string {
-  const groups = Object.entries(result).filter((entry): entry is [string, Record<string, unknown>] => isRecord(entry[1]));
-  const plain = Object.entries(result).filter(([, value]) => !isRecord(value));
-  const fields = [...new Set(groups.flatMap(([, group]) => Object.keys(group)))];
-  const grid = groups.length === 0 ? [] : [['', ...groups.map(([name]) => name)], ...fields.map((field) => [field, ...groups.map(([, group]) => text(group[field]))])];
-  return [...aligned(grid), ...(groups.length === 0 ? [] : ['']), ...aligned(plain.map(([name, value]) => [name, text(value)]))].map((line) => `${line}\n`).join('');
+export function table(result: Values): string {
+  const entries = Object.entries(result);
+  const own = entries.flatMap(([, value]) => (isGroups(value) ? [grid(value)] : []));
+  const groups = Object.fromEntries(entries.filter(([, value]) => isRecord(value) && !isGroups(value))) as Readonly<Record<string, Values>>;
+  const plain = entries.flatMap(([name, value]): Row[] => (isRecord(value) ? [] : [[name, text(value)]]));
+  const blocks = [...own, grid(groups), aligned(plain)].filter((lines) => lines.length > 0);
+  return blocks.map((lines) => lines.map((line) => `${line}\n`).join('')).join('\n');
 }
 
-function isRecord(value: unknown): value is Record<string, unknown> {
+/** A column for each group, a line for each field. */
+function grid(groups: Readonly<Record<string, Values>>): string[] {
+  const columns = Object.entries(groups).map(([name, group]) => ({ name, fields: new Map(spread(group)) }));
+  if (columns.length === 0) return [];
+  const fields = [...new Set(columns.flatMap((column) => [...column.fields.keys()]))];
+  return aligned([['', ...columns.map((column) => column.name)], ...fields.map((field) => [field, ...columns.map((column) => text(column.fields.get(field)))])]);
+}
+
+function spread(values: Values, prefix = ''): [name: string, value: unknown][] {
+  return Object.entries(values).flatMap(([name, value]): [string, unknown][] => (isRecord(value) ? spread(value, `${prefix}${name}.`) : [[prefix + name, value]]));
+}
+
+function isRecord(value: unknown): value is Values {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+function isGroups(value: unknown): value is Readonly<Record<string, Values>> {
+  return isRecord(value) && Object.keys(value).length > 0 && Object.values(value).every(isRecord);
 }
 
 function text(value: unknown): string {

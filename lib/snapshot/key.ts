@@ -4,7 +4,7 @@
  */
 import { createHash } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
-import { dirname, join, relative, sep } from 'node:path';
+import { delimiter, dirname, join, relative, sep } from 'node:path';
 import { cachedDataVersionTag } from 'node:v8';
 import { CartonError } from '../support/errors';
 import { SNAPSHOT_FORMAT, type SnapshotKey, type SnapshotSubject } from './manifest';
@@ -29,7 +29,7 @@ export function processKey(): ProcessKey {
     node: process.version,
     v8: cachedDataVersionTag(),
     platform: `${process.platform}-${process.arch}`,
-    flags: resolutionFlags([...(process.env['NODE_OPTIONS'] ?? '').split(/\s+/), ...process.execArgv]),
+    flags: [...resolutionFlags([...(process.env['NODE_OPTIONS'] ?? '').split(/\s+/), ...process.execArgv]), ...(process.env['NODE_PATH'] ?? '').split(delimiter).filter((path) => path !== '')],
     typescript: process.env['EGG_TYPESCRIPT'] ?? '',
   };
 }

@@ -39,7 +39,7 @@ export interface SnapshotKey {
   readonly v8: number;
   /** `<platform>-<architecture>`. */
   readonly platform: string;
-  /** Node's flags that change how modules are found, from the command line and NODE_OPTIONS. */
+  /** What changes how modules are found: Node's flags, from the command line and NODE_OPTIONS, and the paths of NODE_PATH. */
   readonly flags: readonly string[];
   readonly role: SnapshotRole;
   readonly env: string;

@@ -83,8 +83,10 @@ export class RootTable {
     for (let up = 0; up < Math.min(above, MAX_LEVELS); up += 1) {
       if (existsSync(modulesAbove(place.baseDir, up))) this.#add({ kind: 'modules', up });
     }
-    this.#add({ kind: 'framework' });
-    this.#add({ kind: 'carton' });
+    for (const root of [{ kind: 'framework' }, { kind: 'carton' }] as const) {
+      // One that is installed has a root already, and with it the lockfile to speak for it.
+      if (this.#longest(pathOf(root, place, [])) === undefined) this.#add(root);
+    }
   }
 
   /** [root, path below it with `/`], or undefined for a path outside of the application and its dependencies. */
