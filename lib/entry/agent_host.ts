@@ -7,7 +7,8 @@ import type { HostEnvironment } from '../support/host_environment';
 import type { ProcessBoot } from '../protocol/control';
 import { InlineLauncher } from '../sandbox/inline';
 import type { Launcher } from '../sandbox/launcher';
-import { inheritedFlags, SpawnLauncher, type Loading } from '../sandbox/spawn';
+import { functionFlags } from '../sandbox/flags';
+import { SpawnLauncher, type Loading } from '../sandbox/spawn';
 import { Scheduler } from '../scheduler/scheduler';
 import { serveInstance } from '../runtime/serve';
 import { loadRevision } from '../spec/load';
@@ -65,7 +66,7 @@ function processBoot({ application, hostProcess, development }: HostEnvironment)
 function spawnLauncher(environment: HostEnvironment, snapshots: HostSnapshots): Launcher {
   return new SpawnLauncher({
     entry: join(__dirname, 'function_process.js'),
-    execArgv: [...inheritedFlags(process.execArgv), ...environment.config.execArgv],
+    execArgv: functionFlags(environment.config.execArgv),
     process: processBoot(environment),
     loading: () => snapshots.loading,
     spares: environment.development ? DEVELOPMENT_SPARES : 0,

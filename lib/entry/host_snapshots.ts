@@ -3,7 +3,8 @@
  * those that are missing built once the host is ready.
  */
 import type { SnapshotReference } from '../protocol/control';
-import { inheritedFlags, type Loading } from '../sandbox/spawn';
+import { functionFlags, inheritedFlags } from '../sandbox/flags';
+import type { Loading } from '../sandbox/spawn';
 import { expectSubject } from '../snapshot/check';
 import type { SnapshotRole } from '../snapshot/manifest';
 import { currentSnapshot, openSnapshot, snapshotDirectory } from '../snapshot/store';
@@ -79,7 +80,7 @@ export class HostSnapshots {
       functions: role === 'function' ? functions : [],
       warmUps: config.snapshot.warmUps,
     };
-    const execArgv = [...inheritedFlags(process.execArgv), ...(role === 'function' ? config.execArgv : [])];
+    const execArgv = role === 'function' ? functionFlags(config.execArgv) : inheritedFlags(process.execArgv);
     try {
       this.#build = buildSnapshot(plan, { execArgv, background: true, onWarning: (message) => log.warn(message) });
       const { snapshot: { path, sha256, bytes, modules } } = await this.#build.done;

@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import type { Readable } from 'node:stream';
 import { systemClock } from '../support/clock';
+import { withoutInspector } from '../sandbox/flags';
 import { CartonError, type ErrorCode, ERRORS } from '../support/errors';
 import { killGroup } from '../support/host_process';
 import { REPORT_FD, type RecordedHost, type RecordingPlan, type RecordingReport, type SnapshotSummary } from './recording/plan';
@@ -39,6 +40,7 @@ const LOW_PRIORITY = 10;
 export function buildSnapshot(plan: RecordingPlan, options: BuildOptions): Build {
   const child = spawn(process.execPath, [...options.execArgv, ENTRY], {
     cwd: plan.application.baseDir,
+    env: withoutInspector(process.env),
     stdio: ['pipe', 'pipe', 'pipe', 'pipe'],
     // A group of its own, so that everything that the application starts can be ended with it.
     detached: true,

@@ -10,6 +10,7 @@ import type { HostLog } from '../support/host_environment';
 import { killGroup, killRestOfGroup } from '../support/host_process';
 import type { InstanceBoot, ProcessBoot } from '../protocol/control';
 import { CHANNEL_FD } from './channel';
+import { withoutInspector } from './flags';
 import type { Launcher, Sandbox, SandboxExit } from './launcher';
 
 export interface SpawnOptions {
@@ -106,30 +107,6 @@ export class SpawnLauncher implements Launcher {
     child.unref();
     return sandboxOf(child);
   }
-}
-
-const INSPECTOR_FLAG = /^--(?:inspect(?:-brk|-wait|-port)?|debug-port)(?:=|$)/;
-/** Flags that may be followed by their value as an argument of its own. */
-const FLAG_WITH_VALUE = /^--(?:inspect-port|debug-port)$/;
-
-/** Node's flags without those of the inspector: its port belongs to the process that was started with them. */
-export function withoutInspectorFlags(flags: readonly string[]): string[] {
-  return flags.filter((flag, index) => !INSPECTOR_FLAG.test(flag) && !FLAG_WITH_VALUE.test(flags[index - 1] ?? ''));
-}
-
-/** Flags that make Node run something else than a file, and those of them that are followed by it. */
-const PROGRAM_FLAG = /^(?:-e|-p|-pe|-i|-c|--eval|--print|--interactive|--check|--test(?:-.*)?|--watch(?:-.*)?)(?:=|$)/;
-const FLAG_WITH_PROGRAM = /^(?:-e|-p|-pe|--eval|--print)$/;
-
-/** What a function process takes over of the flags of the process that launches it. */
-export function inheritedFlags(flags: readonly string[]): string[] {
-  return withoutInspectorFlags(flags).filter((flag, index, all) => !PROGRAM_FLAG.test(flag) && !FLAG_WITH_PROGRAM.test(all[index - 1] ?? ''));
-}
-
-function withoutInspector(environment: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
-  const options = environment['NODE_OPTIONS'];
-  if (options?.includes('--inspect') !== true) return environment;
-  return { ...environment, NODE_OPTIONS: withoutInspectorFlags(options.split(/\s+/)).join(' ') };
 }
 
 function sandboxOf(child: ChildProcess): Promise<Sandbox> {
