@@ -9,4 +9,7 @@ export const EXIT = Object.freeze({
   badUsage: 2,
   /** Somebody had to agree and did not, or nobody was there to ask. */
   notConfirmed: 3,
+  /** 128 and the number of the signal, as a shell has it. */
+  interrupted: 130,
+  terminated: 143,
 });

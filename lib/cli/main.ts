@@ -4,6 +4,7 @@
  */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import type { CAC } from 'cac';
 import { CartonError } from '../support/errors';
 import { didYouMean } from '../support/nearest';
 import { EXIT } from './exit_codes';
@@ -12,21 +13,24 @@ import type { Terminal } from './terminal';
 /** Names that `--help` and `--version` go by, beside the options of the commands. */
 const GLOBAL_OPTIONS = ['help', 'h', 'version', 'v'];
 
-interface Arguments {
-  /** Undefined where `--help` or `--version` has been answered. */
-  readonly command: 'init' | undefined;
-  readonly directory: string;
-  readonly yes: boolean;
-}
+type Arguments =
+  /** `--help` or `--version`, which has been answered. */
+  | { readonly command: undefined }
+  | { readonly command: 'init'; readonly directory: string; readonly yes: boolean }
+  | { readonly command: 'snapshot'; readonly directory: string; readonly verify: boolean };
 
 /** Resolves with the exit code, whatever happens; `args` are those after the program's name. */
 export async function main(args: readonly string[], terminal: Terminal): Promise<number> {
   try {
     const version = ownVersion();
-    const { command, directory, yes } = await parse(args, version);
-    if (command === undefined) return EXIT.done;
-    const { init } = await import('./init/init.js');
-    return await init({ directory, yes, version }, terminal);
+    const parsed = await parse(args, version);
+    if (parsed.command === undefined) return EXIT.done;
+    if (parsed.command === 'init') {
+      const { init } = await import('./init/init.js');
+      return await init({ ...parsed, version }, terminal);
+    }
+    const { snapshot } = await import('./snapshot/snapshot.js');
+    return await snapshot(parsed, terminal);
   } catch (error) {
     if (!(error instanceof CartonError)) throw error;
     terminal.error(`${error.code}: ${error.message}`);
@@ -35,21 +39,29 @@ export async function main(args: readonly string[], terminal: Terminal): Promise
 }
 
 async function parse(args: readonly string[], version: string): Promise<Arguments> {
+  const cli = await commands();
+  cli.version(version);
+  const parsed = cli.parse(['node', 'egg-carton', ...args], { run: false });
+  const options = parsed.options as Readonly<Record<string, unknown>>;
+  checkOptions(options, [...cli.globalCommand.options, ...(cli.matchedCommand ?? cli.globalCommand).options].flatMap((option) => option.names));
+  if (options['help'] === true || options['version'] === true) return { command: undefined };
+  const command = cli.matchedCommandName;
+  if (command !== 'init' && command !== 'snapshot') throw unknownCommand(parsed.args[0], cli.commands.map(({ name }) => name));
+  const [directory = '.', ...more] = parsed.args;
+  if (more.length > 0) throw badUsage('at most one directory', JSON.stringify(more[0]));
+  return command === 'init' ? { command, directory, yes: options['yes'] === true } : { command, directory, verify: options['verify'] === true };
+}
+
+async function commands(): Promise<CAC> {
   const { cac } = await import('cac');
   const cli = cac('egg-carton');
   cli.usage('<command> [options]');
   const init = cli.command('init [directory]', 'Enable the plugin in an existing Egg application, and write a first function');
   init.option('-y, --yes', 'Make the changes without asking').example('npx egg-carton init').example('npx egg-carton init ./my-app --yes');
+  const snapshot = cli.command('snapshot [directory]', 'Record how the application is loaded, so that its processes start faster');
+  snapshot.option('--verify', 'Compare the snapshots that are there with the files, and build none').example('npx egg-carton snapshot').example('npx egg-carton snapshot ./my-app --verify');
   cli.help();
-  cli.version(version);
-  const parsed = cli.parse(['node', 'egg-carton', ...args], { run: false });
-  const options = parsed.options as Readonly<Record<string, unknown>>;
-  checkOptions(options, [...cli.globalCommand.options, ...(cli.matchedCommand ?? cli.globalCommand).options].flatMap((option) => option.names));
-  if (options['help'] === true || options['version'] === true) return { command: undefined, directory: '', yes: false };
-  if (cli.matchedCommandName !== 'init') throw unknownCommand(parsed.args[0], cli.commands.map((command) => command.name));
-  const [directory = '.', ...more] = parsed.args;
-  if (more.length > 0) throw badUsage('at most one directory', JSON.stringify(more[0]));
-  return { command: 'init', directory, yes: options['yes'] === true };
+  return cli;
 }
 
 function checkOptions(options: Readonly<Record<string, unknown>>, known: readonly string[]): void {

@@ -8,7 +8,7 @@ import { carton as defaults } from '../../config/config.default';
 import { attachToServer } from '../ingress/attach';
 import { validateConfig } from '../spec/config_schema';
 import { systemClock } from '../support/clock';
-import type { CartonConfig, FunctionDefaults, HostEnvironment, HostLog, IngressConfig } from '../support/host_environment';
+import type { CartonConfig, FunctionDefaults, HostEnvironment, HostLog, IngressConfig, SnapshotConfig } from '../support/host_environment';
 import { hostProcessOf } from '../support/host_process';
 import { AgentHost } from './agent_host';
 import { cookieReader } from './egg_cookies';
@@ -38,7 +38,8 @@ export interface HostOptions {
   readonly log?: HostLog;
 }
 
-export type CartonOverrides = Partial<Omit<CartonConfig, 'functionDefaults' | 'ingress'>> & {
+export type CartonOverrides = Partial<Omit<CartonConfig, 'functionDefaults' | 'ingress' | 'snapshot'>> & {
+  readonly snapshot?: Partial<SnapshotConfig>;
   readonly functionDefaults?: Partial<FunctionDefaults>;
   readonly ingress?: Partial<IngressConfig>;
 };
@@ -84,6 +85,7 @@ function environmentOf({ baseDir, module, options = {}, name, carton = {}, devel
       ...defaults,
       ...carton,
       functionDefaults: { ...defaults.functionDefaults, ...carton.functionDefaults },
+      snapshot: { ...defaults.snapshot, ...carton.snapshot },
       ingress: { ...defaults.ingress, ...carton.ingress },
     }),
     hostProcess: hostProcessOf(process.pid),

@@ -64,9 +64,9 @@ function descriptorOf(egg: EggProcess, disabledPlugins: readonly string[]): Appl
   };
 }
 
-/** What can travel to another process as JSON. */
+/** What can travel to another process as JSON. egg-cluster says null for an option that it was not given. */
 function isPlain(value: unknown): boolean {
-  return value !== undefined && typeof value !== 'function' && typeof value !== 'symbol';
+  return value !== undefined && value !== null && typeof value !== 'function' && typeof value !== 'symbol';
 }
 
 function prefixed(logger: HostLog): HostLog {

@@ -5,7 +5,7 @@
 import { Socket } from 'node:net';
 import { startReplay, type Replay } from '../snapshot/replay';
 import type { ProcessBoot } from '../protocol/control';
-import { useCompileCache } from '../snapshot/compile_cache';
+import type { useCompileCache } from '../snapshot/compile_cache';
 import { CartonError, describe } from '../support/errors';
 import type { runInstance } from './instance_process';
 
@@ -22,7 +22,7 @@ application.then(() => replay?.settle(), () => undefined);
 
 function replayed({ snapshot, compileCache, application: place }: ProcessBoot): Replay | undefined {
   if (snapshot === null) {
-    if (compileCache !== null) useCompileCache(compileCache);
+    if (compileCache !== null) (require('../snapshot/compile_cache') as { useCompileCache: typeof useCompileCache }).useCompileCache(compileCache);
     return undefined;
   }
   try {

@@ -2,6 +2,7 @@
  * The snapshots of a host, in its agent: knows which one function processes are to load the application from, and has
  * those that are missing built once the host is ready.
  */
+import { existsSync } from 'node:fs';
 import type { SnapshotReference } from '../protocol/control';
 import { functionFlags, inheritedFlags } from '../sandbox/flags';
 import type { Loading } from '../sandbox/spawn';
@@ -14,7 +15,7 @@ import type { HostEnvironment } from '../support/host_environment';
 import type { Revision } from '../spec/types';
 import { registration } from './registration';
 import { buildSnapshot, type Build } from './snapshot_builder';
-import { snapshotSubject } from './snapshot_subject';
+import { filesChangeIn, snapshotSubject } from './snapshot_subject';
 
 export class HostSnapshots {
   readonly #environment: HostEnvironment;
@@ -33,11 +34,14 @@ export class HostSnapshots {
   }
 
   get isEnabled(): boolean {
-    return this.#environment.config.snapshot.enable && !this.#environment.development;
+    const { application, config, development } = this.#environment;
+    return config.snapshot.enable && !development && !filesChangeIn(application.options['env']);
   }
 
   /** How a function process that is launched now is to load its code. */
   get loading(): Loading {
+    // Another host, of another environment or version, may have built its own in the same directory since.
+    if (this.#current !== null && !existsSync(this.#current.path)) this.select();
     return { snapshot: this.#current, compileCache: this.isEnabled && this.#current === null ? this.#compileCache : null };
   }
 
@@ -46,6 +50,7 @@ export class HostSnapshots {
     if (!this.isEnabled) return;
     if (registration()?.isMissing === true) this.#missing.add('host');
     const { application, log } = this.#environment;
+    this.#current = null;
     try {
       const found = currentSnapshot(this.#directory, 'function');
       if (found !== undefined) expectSubject(openSnapshot(found), snapshotSubject(application, 'function'));

@@ -5,7 +5,7 @@
 import { readFileSync, writeSync } from 'node:fs';
 import { startRecording, type Recording } from '../snapshot/record';
 import { CartonError } from '../support/errors';
-import { REPORT_FD, type RecordingPlan, type RecordingReport, type SnapshotSummary } from './recording/plan';
+import { REPORT_FD, type RecordingOrder, type RecordingReport, type SnapshotSummary } from './recording/plan';
 import type { recordFunctions } from './recording/functions';
 import type { recordHost } from './recording/host';
 
@@ -49,9 +49,9 @@ function summaryOf({ path, sha256, bytes, manifest }: ReturnType<Recording['writ
   };
 }
 
-function readPlan(text: string): RecordingPlan {
+function readPlan(text: string): RecordingOrder {
   try {
-    return JSON.parse(text) as RecordingPlan;
+    return JSON.parse(text) as RecordingOrder;
   } catch (cause) {
     throw new CartonError('CARTON_SANDBOX_BAD_BOOT', { expected: 'a plan as JSON on stdin', got: `${text.length} characters`, cause });
   }

@@ -1,8 +1,6 @@
 /**
  * What `egg-carton/register` does in each of egg-cluster's processes, before anything else is loaded there.
  */
-import { existsSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { expectSubject } from '../snapshot/check';
 import type { SnapshotSubject } from '../snapshot/manifest';
 import { replayOpened, type Replay } from '../snapshot/replay';
@@ -11,6 +9,8 @@ import { describe } from '../support/errors';
 import { resolveFramework } from './application/framework';
 import { isRecording } from './recording/state';
 import { setRegistration } from './registration';
+import { serverEnvironment } from './server_environment';
+import { filesChangeIn } from './snapshot_subject';
 
 /** What egg-cluster hands to its processes. */
 interface ClusterOptions {
@@ -20,15 +20,12 @@ interface ClusterOptions {
   readonly plugins?: unknown;
 }
 
-/** Environments in which files change under a running application. */
-const CHANGING = ['local', 'unittest'];
-
 /** Never throws: what cannot be used is told in one line, and everything is loaded as without it. */
 export function registerProcess(): void {
   if (isRecording()) return;
   try {
     const subject = subjectOf(readOptions());
-    if (CHANGING.includes(subject.env)) return;
+    if (filesChangeIn(subject.env)) return;
     const replay = replayOf(subject);
     setRegistration({ replay, isMissing: replay === undefined });
   } catch (error) {
@@ -63,13 +60,4 @@ function subjectOf({ baseDir = process.cwd(), framework, env, plugins }: Cluster
     scope: process.env['EGG_SERVER_SCOPE'] ?? '',
     plugins: plugins ?? null,
   };
-}
-
-/** By Egg's rules: the file `config/env`, then EGG_SERVER_ENV, then NODE_ENV. */
-export function serverEnvironment(baseDir: string): string {
-  const file = join(baseDir, 'config/env');
-  const named = (existsSync(file) ? readFileSync(file, 'utf8').trim() : '') || process.env['EGG_SERVER_ENV']?.trim();
-  if (named !== undefined && named !== '') return named;
-  const { NODE_ENV } = process.env;
-  return NODE_ENV === 'test' ? 'unittest' : NODE_ENV === 'production' ? 'prod' : 'local';
 }

@@ -16,3 +16,8 @@ export function snapshotSubject(application: ApplicationDescriptor, role: Snapsh
     plugins: role === 'function' ? { plugins, disabled: disabledPlugins } : plugins,
   };
 }
+
+/** Environments in which files change under a running application: snapshots are neither used nor built in them. */
+export function filesChangeIn(env: unknown): boolean {
+  return env === 'local' || env === 'unittest';
+}

@@ -7,14 +7,15 @@
  * and only where those differ is every question asked again.
  */
 import { existsSync, readFileSync, realpathSync, statSync } from 'node:fs';
-import Module, { createRequire } from 'node:module';
+import { createRequire } from 'node:module';
 import { join } from 'node:path';
-import { CartonError } from '../support/errors';
-import { internals } from './commonjs';
-import { contentOf, digestOf, type Opened } from './format';
+import { CartonError, describe } from '../support/errors';
+import { internals, resolveFrom } from './commonjs';
+import { contentOf, digestOf, parse, type Opened } from './format';
 import { expectKey, keyOf } from './key';
 import { MISSING, type FileNumber, type Manifest, type SnapshotSubject, type Stamps } from './manifest';
-import { isInstalled, locateRoots, type Place } from './roots';
+import { expectStamps } from './manifest_check';
+import { isApplicationRoot, isInstalled, locateRoots, type Place } from './roots';
 import { namesDigest } from './stamps';
 
 export interface Difference {
@@ -42,17 +43,14 @@ class Check {
 
   constructor(opened: Opened, place: Place) {
     this.#manifest = opened.manifest;
-    this.#stamps = JSON.parse(contentOf(opened, opened.manifest.stamps).toString()) as Stamps;
+    this.#stamps = expectStamps(parse(contentOf(opened, opened.manifest.stamps).toString()), opened.manifest);
     this.#roots = locateRoots(opened.manifest.roots, place);
     this.#place = place;
   }
 
   application(): readonly Difference[] {
     const changed = this.#stamps.files.flatMap((stamp) => (this.#isInstalled(stamp[0]) ? [] : this.#file(stamp, false)));
-    const isOther = this.#stamps.directories.some(([directory, names]) => {
-      const path = this.#directory(directory);
-      return namesDigest(path, path === this.#place.baseDir) !== names;
-    });
+    const isOther = this.#stamps.directories.some(([directory, names]) => namesDigest(this.#directory(directory), this.#isApplicationRoot(directory)) !== names);
     return changed.length > 0 || !isOther ? changed : this.#questions(false);
   }
 
@@ -62,14 +60,19 @@ class Check {
 
   #file([file, mtimeNs, bytes, sha256]: Stamps['files'][number], byContent: boolean): Difference[] {
     const path = this.#path(file);
-    const stats = statSync(path, { bigint: true, throwIfNoEntry: false });
-    if (stats === undefined) return [{ path, problem: 'nothing there' }];
-    if (!byContent && stats.mtimeNs === BigInt(mtimeNs) && stats.size === BigInt(bytes)) return [];
-    return digestOf(readFileSync(path)) === sha256 ? [] : [{ path, problem: 'another content' }];
+    try {
+      const stats = statSync(path, { bigint: true });
+      if (!byContent && isSameTime(stats.mtimeNs, BigInt(mtimeNs)) && stats.size === BigInt(bytes)) return [];
+      return digestOf(readFileSync(path)) === sha256 ? [] : [{ path, problem: 'another content' }];
+    } catch (error) {
+      return [{ path, problem: describe(error) }];
+    }
   }
 
   /** Asks every recorded question again; of dependencies only with `all`. */
   #questions(all: boolean): Difference[] {
+    // Node would tell what it found when it was asked before.
+    internals._pathCache = Object.create(null) as Record<string, string>;
     const { resolutions, absolute, searches } = this.#manifest;
     const found: Difference[] = [];
     const compare = (path: string, expected: string | undefined, got: string | undefined): void => {
@@ -78,12 +81,12 @@ class Check {
     for (const [directory, answers] of Object.entries(resolutions)) {
       if (!all && this.#isInstalledDirectory(Number(directory))) continue;
       const path = this.#directory(Number(directory));
-      for (const [request, file] of Object.entries(answers)) compare(`${request} in ${path}`, this.#answer(file), resolve(request, path));
+      for (const [request, file] of Object.entries(answers)) compare(`${request} in ${path}`, this.#answer(file), resolveFrom(path, request));
     }
-    for (const [key, file] of Object.entries(absolute)) compare(this.#keyPath(key), this.#answer(file), resolve(this.#keyPath(key), this.#place.baseDir));
+    for (const [key, file] of Object.entries(absolute)) compare(this.#keyPath(key), this.#answer(file), resolveFrom(this.#place.baseDir, this.#keyPath(key)));
     for (const [key, file] of Object.entries(searches)) {
       const [request, ...directories] = JSON.parse(key) as [string, ...number[]];
-      compare(request, this.#answer(file), resolve(request, this.#place.baseDir, directories.map((directory) => this.#directory(directory))));
+      compare(request, this.#answer(file), resolveFrom(this.#place.baseDir, request, directories.map((directory) => this.#directory(directory))));
     }
     return [...found, ...this.#loaderQuestions()];
   }
@@ -95,24 +98,27 @@ class Check {
       if (expected !== got) found.push({ path, problem: `${String(got)} instead of ${String(expected)}` });
     };
     for (const [key, answer] of Object.entries(exists)) compare(this.#keyPath(key), answer, existsSync(this.#keyPath(key)));
-    for (const [key, mode] of Object.entries(modes)) compare(this.#keyPath(key), mode & KIND, (statSync(this.#keyPath(key), { throwIfNoEntry: false })?.mode ?? 0) & KIND);
+    for (const [key, mode] of Object.entries(modes)) compare(this.#keyPath(key), mode & KIND, kindOf(this.#keyPath(key)));
     for (const [key, real] of Object.entries(realPaths)) {
       const path = this.#keyPath(key);
       compare(path, this.#keyPath(real), existsSync(path) ? realpathSync(path) : undefined);
     }
-    const globby = this.#globby();
     for (const [key, names] of Object.entries(globs)) {
       const [patterns, directory] = JSON.parse(key) as [unknown, number];
-      const cwd = this.#directory(directory);
-      compare(cwd, JSON.stringify(names), JSON.stringify(globby.sync(patterns, { cwd })));
+      compare(this.#directory(directory), JSON.stringify(names), this.#list(patterns, this.#directory(directory)));
     }
     return found;
   }
 
-  /** The one that Egg's loader uses. */
-  #globby(): Globby {
-    const loader = this.#manifest.files.find((entry) => entry[2] === 2) ?? this.#manifest.files[0];
-    return createRequire(join(this.#directory(loader?.[0] ?? 0), 'loader.js'))('globby') as Globby;
+  /** By the globby that Egg's loader uses, which is there if something was listed. */
+  #list(patterns: unknown, cwd: string): string {
+    const loader = this.#manifest.files.find((entry) => entry[2] === 2);
+    const globby = createRequire(join(this.#directory(loader?.[0] ?? 0), 'loader.js'))('globby') as Globby;
+    try {
+      return JSON.stringify(globby.sync(patterns, { cwd }));
+    } catch (error) {
+      return describe(error);
+    }
   }
 
   #isInstalled(file: FileNumber): boolean {
@@ -122,6 +128,11 @@ class Check {
   #isInstalledDirectory(directory: number): boolean {
     const [root, ...rest] = (this.#manifest.directories[directory] ?? '').split('/');
     return isInstalled(this.#manifest.roots[Number(root)], rest.join('/'));
+  }
+
+  #isApplicationRoot(directory: number): boolean {
+    const [root, ...rest] = (this.#manifest.directories[directory] ?? '').split('/');
+    return isApplicationRoot(this.#manifest.roots[Number(root)], rest.join('/'));
   }
 
   #answer(file: FileNumber): string | undefined {
@@ -148,16 +159,17 @@ interface Globby {
   sync(patterns: unknown, options: { readonly cwd: string }): string[];
 }
 
+const SECOND_NS = 1_000_000_000n;
+
+/** Layers of an image and other archives keep whole seconds: a file out of one has nothing beyond them. */
+function isSameTime(now: bigint, then: bigint): boolean {
+  return now === then || (now % SECOND_NS === 0n && now / SECOND_NS === then / SECOND_NS);
+}
+
 /** Of a mode, the kind of the file: permissions are not asked for. */
 const KIND = 0o170000;
 
-function resolve(request: string, directory: string, paths?: readonly string[]): string | undefined {
-  const parent = new Module(join(directory, 'check.js'));
-  parent.filename = parent.id;
-  parent.paths = (Module as unknown as { _nodeModulePaths(from: string): string[] })._nodeModulePaths(directory);
-  try {
-    return internals._resolveFilename(request, parent, false, paths === undefined ? undefined : { paths });
-  } catch {
-    return undefined;
-  }
+/** 0 where there is nothing. */
+function kindOf(path: string): number {
+  return existsSync(path) ? statSync(path).mode & KIND : 0;
 }

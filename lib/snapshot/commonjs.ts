@@ -4,23 +4,28 @@
  *
  * Node's own way cannot give such a cache: it knows only the functions that had been compiled when the file was loaded.
  */
-import Module from 'node:module';
-import { dirname } from 'node:path';
-import { constants, Script } from 'node:vm';
+import Module, { createRequire } from 'node:module';
+import { dirname, join } from 'node:path';
+import { compileFunction, Script } from 'node:vm';
 
 /** Node's wrapper; the line break keeps a comment on the last line from swallowing the end. */
-const HEAD = '(function (exports, require, module, __filename, __dirname) { ';
+const PARAMETERS = ['exports', 'require', 'module', '__filename', '__dirname'];
+const HEAD = `(function (${PARAMETERS.join(', ')}) { `;
 const TAIL = '\n})';
-
-/** `import()` in a script resolves as in the file itself. Undefined before Node 20.12, where it cannot be had. */
-const DEFAULT_LOADER = (constants as typeof constants | undefined)?.USE_MAIN_CONTEXT_DEFAULT_LOADER;
+/** As in `Module.wrapper`. */
+const NODE_TAIL = `${TAIL};`;
 
 /** What Node keeps in `Module` and does not declare. */
 export interface ModuleInternals {
   _resolveFilename(this: unknown, request: string, parent: NodeModule | null | undefined, isMain?: boolean, options?: ResolveOptions): string;
+  readonly _nodeModulePaths: (from: string) => string[];
   readonly _resolveLookupPaths: (request: string, parent: NodeModule) => string[] | null;
   readonly _extensions: Record<string, (module: CompiledModule, filename: string) => void>;
   readonly _cache: Record<string, NodeModule | undefined>;
+  readonly wrap: unknown;
+  readonly wrapper: readonly [string, string];
+  /** What was resolved in this process. */
+  _pathCache: Record<string, string>;
   readonly prototype: { _compile: Compile };
 }
 
@@ -28,8 +33,8 @@ export interface ResolveOptions {
   readonly paths?: readonly string[];
 }
 
-type Compile = (this: CompiledModule, source: string, filename: string) => unknown;
-export type CompiledModule = NodeModule & { readonly _compile: Compile };
+type Compile = (this: CompiledModule, source: string, filename: string, ...rest: unknown[]) => unknown;
+export type CompiledModule = NodeModule & { readonly _compile: Compile; [mark: symbol]: unknown };
 
 export const internals = Module as unknown as ModuleInternals;
 
@@ -44,33 +49,68 @@ export function unwrap(text: string): string {
   return text.slice(HEAD.length, -TAIL.length);
 }
 
-/** Whether a source can be compiled here with the meaning that it has in Node. */
+/** `import(`, or what may become one behind a comment; a string counts, since it may be code by and by. */
+const IMPORT_CALL = /\bimport\s*[(/]/;
+
+/**
+ * Whether a source can be compiled here with the meaning that it has in Node. One that imports cannot: V8 gives a
+ * function out of a compile cache no way to, and the way for others is an experiment in Node 20.
+ */
 export function isCompilable(source: string): boolean {
-  return DEFAULT_LOADER !== undefined || !/\bimport\s*\(/.test(source);
+  return !IMPORT_CALL.test(source);
+}
+
+/** Whether Node takes a source for CommonJS: what closes the wrapper and opens it again is no function's body. */
+export function isCommonJs(source: string): boolean {
+  try {
+    compileFunction(source, PARAMETERS);
+    return true;
+  } catch {
+    // Node compiles it next, and says what is wrong with it, or takes it for an ES module.
+    return false;
+  }
 }
 
 /** Throws what V8 throws for text that is no script. */
 export function compile(text: string, filename: string, cachedData?: Buffer): Script {
   // Columns of the first line count from the source's start, as in Node.
-  return new Script(text, { filename, columnOffset: -HEAD.length, cachedData, importModuleDynamically: DEFAULT_LOADER });
+  return new Script(text, { filename, columnOffset: -HEAD.length, cachedData });
 }
 
 export type Require = (request: string) => unknown;
 
-/** Runs a compiled module. `ask` stands in for its `require`, with the same properties. */
-export function evaluate(script: Script, module: CompiledModule, ask?: Require): void {
+/** Runs a compiled module. */
+export function evaluate(script: Script, { module, filename, ask }: Evaluation): void {
   const run = script.runInThisContext() as (...args: unknown[]) => unknown;
-  const { filename } = module;
+  if (FORMAT !== undefined) module[FORMAT] = 'commonjs';
+  if (EXECUTING !== undefined) module[EXECUTING] = true;
   run.call(module.exports, module.exports, requireOf(module, ask), module, filename, dirname(filename));
+  if (EXECUTING !== undefined) module[EXECUTING] = false;
 }
+
+interface Evaluation {
+  readonly module: CompiledModule;
+  readonly filename: string;
+  /** Stands in for the module's own `require`. */
+  readonly ask?: Require;
+}
+
+/** Node's marks on a module that it compiles, by which it refuses cycles through ES modules; this module has them. */
+const [FORMAT, EXECUTING] = ['kFormat', 'kIsExecuting'].map((name) => Object.getOwnPropertySymbols(module).find(({ description }) => description === name));
 
 /** As Node's own, which cannot be had without compiling the Node way. */
 function requireOf(module: CompiledModule, ask: Require | undefined): unknown {
   const require = function require(request: string): unknown {
     return ask === undefined ? module.require(request) : ask(request);
   };
-  const resolve = (request: string, options?: ResolveOptions): string => internals._resolveFilename(request, module, false, options);
-  resolve.paths = (request: string): string[] | null => internals._resolveLookupPaths(request, module);
+  const resolve = (request: string, options?: ResolveOptions): string => {
+    expectString(request);
+    return internals._resolveFilename(request, module, false, options);
+  };
+  resolve.paths = (request: string): string[] | null => {
+    expectString(request);
+    return internals._resolveLookupPaths(request, module);
+  };
   require.resolve = resolve;
   require.main = process.mainModule;
   require.extensions = internals._extensions;
@@ -78,11 +118,21 @@ function requireOf(module: CompiledModule, ask: Require | undefined): unknown {
   return require;
 }
 
-const stockCompile = internals.prototype._compile;
+/** Throws the error that Node has for anything else. */
+function expectString(request: unknown): void {
+  if (typeof request !== 'string') createRequire(__filename).resolve(request as string);
+}
 
-/** Whether somebody else compiles this module, as transpilers and instrumentation do; then the source goes to them. */
+const stockCompile = internals.prototype._compile;
+const { wrap: stockWrap, wrapper: stockWrapper } = internals;
+
+/**
+ * Whether somebody else compiles this module, as transpilers and instrumentation do, or has Node do it in another
+ * wrapper; then the source goes to them.
+ */
 export function isCompiledElsewhere(module: CompiledModule): boolean {
-  return module._compile !== stockCompile;
+  const { wrap: nowWrap, wrapper } = internals;
+  return module._compile !== stockCompile || nowWrap !== stockWrap || wrapper !== stockWrapper || wrapper[0] !== HEAD || wrapper[1] !== NODE_TAIL;
 }
 
 /** The error that Node throws for a request without an answer. */
@@ -92,4 +142,16 @@ export function notFound(request: string, parent: NodeModule | null | undefined)
   for (let cursor = parent; cursor != null; cursor = (cursor as { parent?: NodeModule | null }).parent) requireStack.push(cursor.filename || cursor.id);
   const stack = requireStack.length === 0 ? '' : `\nRequire stack:\n- ${requireStack.join('\n- ')}`;
   return Object.assign(new Error(`Cannot find module '${request}'${stack}`), { code: 'MODULE_NOT_FOUND', requireStack });
+}
+
+/** What Node would answer to a file in `directory` now. Undefined where it finds nothing. */
+export function resolveFrom(directory: string, request: string, paths?: readonly string[]): string | undefined {
+  const parent = new Module(join(directory, 'x.js'));
+  parent.filename = parent.id;
+  parent.paths = internals._nodeModulePaths(directory);
+  try {
+    return internals._resolveFilename(request, parent, false, paths === undefined ? undefined : { paths });
+  } catch {
+    return undefined;
+  }
 }

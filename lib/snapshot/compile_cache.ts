@@ -4,6 +4,7 @@
  * processes.
  */
 import Module from 'node:module';
+import { internals } from './commonjs';
 
 interface CompileCacheModule {
   enableCompileCache?(directory: string): unknown;
@@ -17,5 +18,13 @@ export function useCompileCache(directory: string): void {
     return;
   }
   const { install } = require('v8-compile-cache-lib') as { install(options: { cacheDir: string; prefix: string }): unknown };
+  const stock = internals.prototype._compile;
   install({ cacheDir: directory, prefix: 'function-process' });
+  const cached = internals.prototype._compile;
+  internals.prototype._compile = function _compile(source, filename, ...rest) {
+    // The library's scripts cannot import(), and what it takes for CommonJS may be an ES module.
+    return (MODULE_SYNTAX.test(source) ? stock : cached).call(this, source, filename, ...rest);
+  };
 }
+
+const MODULE_SYNTAX = /\b(?:import|export)\b/;

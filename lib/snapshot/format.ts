@@ -11,12 +11,13 @@
 import { createHash } from 'node:crypto';
 import { CartonError } from '../support/errors';
 import { SNAPSHOT_FORMAT, type Encoding, type Manifest } from './manifest';
+import { expectManifest } from './manifest_check';
 
 const MAGIC = 'CARTONSN';
 const HEADER_BYTES = 16;
 const ALIGNMENT = 8;
 
-/** A snapshot that was read and whose digest fits. */
+/** A snapshot that was read, whose digest fits, and whose manifest keeps within its tables. */
 export interface Opened {
   readonly manifest: Manifest;
   readonly bytes: Buffer;
@@ -57,8 +58,13 @@ function padding(length: number): number {
   return (ALIGNMENT - (length % ALIGNMENT)) % ALIGNMENT;
 }
 
-/** Throws `CARTON_SNAPSHOT_DAMAGED` for bytes that do not have this digest, or that this version cannot read. */
-export function open(bytes: Buffer, sha256: string): Opened {
+/**
+ * Throws `CARTON_SNAPSHOT_DAMAGED` for bytes that do not have this digest or that lead astray, and `_MISMATCH` for those
+ * of another version.
+ * @param bytes undefined where there is no file
+ */
+export function open(bytes: Buffer | undefined, sha256: string): Opened {
+  if (bytes === undefined) throw damaged(`a file with the SHA-256 ${sha256}`, 'none');
   if (digestOf(bytes) !== sha256) throw damaged(`the SHA-256 ${sha256}`, `${bytes.length} bytes with another`);
   return decode(bytes);
 }
@@ -69,11 +75,17 @@ function decode(bytes: Buffer): Opened {
   if (format !== SNAPSHOT_FORMAT) throw new CartonError('CARTON_SNAPSHOT_MISMATCH', { of: 'key "format"', expected: String(SNAPSHOT_FORMAT), got: String(format) });
   const length = bytes.readUInt32LE(12);
   if (HEADER_BYTES + length > bytes.length) throw damaged(`a manifest of ${length} bytes`, `${bytes.length} bytes altogether`);
+  const start = HEADER_BYTES + length + padding(length);
+  const manifest = expectManifest(parse(bytes.toString('utf8', HEADER_BYTES, HEADER_BYTES + length)), bytes.length - start);
+  return { manifest, bytes, start };
+}
+
+/** Throws `CARTON_SNAPSHOT_DAMAGED`. */
+export function parse(json: string): unknown {
   try {
-    const manifest = JSON.parse(bytes.toString('utf8', HEADER_BYTES, HEADER_BYTES + length)) as Manifest;
-    return { manifest, bytes, start: HEADER_BYTES + length + padding(length) };
+    return JSON.parse(json) as unknown;
   } catch (cause) {
-    throw damaged('a manifest in JSON', 'something else', cause);
+    throw damaged('JSON', 'something else', cause);
   }
 }
 

@@ -46,7 +46,7 @@ export interface SnapshotKey {
   readonly scope: string;
   /** The framework's place, relative to the application. */
   readonly framework: string;
-  /** Plugins from EGG_PLUGINS and from options; '' where there are none. */
+  /** JSON of [EGG_PLUGINS, the subject's plugins]. */
   readonly plugins: string;
   /** EGG_TYPESCRIPT. */
   readonly typescript: string;
@@ -57,14 +57,15 @@ export interface SnapshotKey {
 /**
  * A directory under which paths of a snapshot lie.
  * - `application`: the application itself; `real-application`: where its links lead, if that is somewhere else.
- * - `modules`: the `node_modules` of the directory that lies `up` levels above the application.
+ * - `modules`: the `node_modules` of the directory that lies `up` levels above the application; `real-modules`: where
+ *   its link leads, if it is one.
  * - `framework`: the directory of the framework, where it is not installed in one of those.
  * - `carton`: egg-carton's own, where it is not installed in one of those.
  * - `linked`: a package outside of those, which `name` in the `node_modules` of root number `via` links to.
  */
 export type SnapshotRoot =
   | { readonly kind: 'application' | 'real-application' | 'framework' | 'carton' }
-  | { readonly kind: 'modules'; readonly up: number }
+  | { readonly kind: 'modules' | 'real-modules'; readonly up: number }
   | { readonly kind: 'linked'; readonly via: number; readonly name: string };
 
 /**
@@ -79,8 +80,8 @@ export type FileEntry =
   ];
 
 /**
- * 0 CommonJS: its source stands in Node's wrapper. 1 JSON. 2 CommonJS of Egg's loader, which asks for directories
- * and files through a face of its own.
+ * 0 CommonJS: its source stands in Node's wrapper; without a cache, Node compiles it. 1 JSON. 2 CommonJS of Egg's
+ * loader, which asks for directories and files through a face of its own.
  */
 export type FileKind = 0 | 1 | 2;
 /** 0 Latin-1. 1 UTF-16, little-endian. */

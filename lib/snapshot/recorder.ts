@@ -9,7 +9,7 @@ import { readFileSync, statSync } from 'node:fs';
 import { basename, dirname, extname, isAbsolute, join } from 'node:path';
 import type { Script } from 'node:vm';
 import { setFlagsFromString } from 'node:v8';
-import { compile, evaluate, internals, isCompilable, isCompiledElsewhere, wrap, type CompiledModule, type ResolveOptions } from './commonjs';
+import { compile, evaluate, internals, isCommonJs, isCompilable, isCompiledElsewhere, wrap, type CompiledModule, type ResolveOptions } from './commonjs';
 import { delayRequires } from './delay';
 import { digestOf } from './format';
 import { keyOf } from './key';
@@ -23,8 +23,9 @@ export interface RecordedFile {
   readonly path: string;
   /** What is compiled: wrapped, and with requests delayed; or JSON. */
   readonly text: string;
-  /** Undefined of JSON. */
+  /** Undefined where Node parses or compiles it. */
   readonly script: Script | undefined;
+  readonly isJson: boolean;
   readonly isLoader: boolean;
   readonly mtimeNs: bigint;
   readonly bytes: number;
@@ -48,6 +49,7 @@ export class Recorder {
   readonly omitted = new Map<string, string>();
   readonly loader: LoaderQuestions;
   delayed = 0;
+  readonly baseDir: string;
   readonly #role: SnapshotSubject['role'];
   readonly startedNs = BigInt(Date.now()) * 1_000_000n - FILE_TIME_STEP_NS;
   #isRecording = true;
@@ -56,6 +58,7 @@ export class Recorder {
     this.key = keyOf(subject);
     this.paths = new PathTable(subject);
     this.loader = new LoaderQuestions(this.paths);
+    this.baseDir = subject.baseDir;
     this.#role = subject.role;
   }
 
@@ -71,7 +74,8 @@ export class Recorder {
     };
     internals._extensions['.json'] = (module, filename) => {
       json?.(module, filename);
-      if (this.#isRecording) this.#read(filename, (text) => ({ text, script: undefined }));
+      // Node drops a byte order mark, and JSON.parse would not.
+      if (this.#isRecording) this.#read(filename, (source) => ({ text: source.replace(/^\uFEFF/, ''), script: undefined }), { isJson: true });
     };
   }
 
@@ -130,9 +134,9 @@ export class Recorder {
       return false;
     }
     const isLoader = isLoaderFile(filename);
-    const file = this.#read(filename, (source) => this.#compile(source, filename), isLoader);
+    const file = this.#read(filename, (source) => this.#compile(source, filename), { isLoader });
     if (file?.script === undefined) return false;
-    evaluate(file.script, module, isLoader ? loaderRequire((request) => module.require(request), this.loader) : undefined);
+    evaluate(file.script, { module, filename, ask: isLoader ? loaderRequire((request) => module.require(request), this.loader) : undefined });
     return true;
   }
 
@@ -144,22 +148,17 @@ export class Recorder {
     return undefined;
   }
 
-  /** Undefined for what is no script; Node tells why, or takes it for an ES module. */
-  #compile(source: string, filename: string): { text: string; script: Script } | undefined {
-    if (!isCompilable(source)) return undefined;
+  /** Undefined for what is not CommonJS. Without a script, Node is to compile it. */
+  #compile(source: string, filename: string): { text: string; script: Script | undefined } | undefined {
+    if (!isCommonJs(source)) return undefined;
+    if (!isCompilable(source)) return { text: wrap(source), script: undefined };
     const delayed = this.#role === 'function' && this.paths.isInstalled(filename) ? delayRequires(source, packageOf(filename)) : undefined;
     const text = wrap(delayed?.source ?? source);
-    try {
-      const script = compile(text, filename);
-      this.delayed += delayed?.delayed.length ?? 0;
-      return { text, script };
-    } catch {
-      // Node compiles it next, and says what is wrong with it.
-      return undefined;
-    }
+    this.delayed += delayed?.delayed.length ?? 0;
+    return { text, script: compile(text, filename) };
   }
 
-  #read(path: string, make: (source: string) => { text: string; script: Script | undefined } | undefined, isLoader = false): RecordedFile | undefined {
+  #read(path: string, make: (source: string) => { text: string; script: Script | undefined } | undefined, { isJson = false, isLoader = false }): RecordedFile | undefined {
     const { mtimeNs } = statSync(path, { bigint: true });
     const content = readFileSync(path);
     const made = make(content.toString('utf8'));
@@ -168,7 +167,7 @@ export class Recorder {
         : made === undefined ? 'not CommonJS' : undefined;
     if (reason !== undefined) this.omitted.set(path, reason);
     if (made === undefined) return undefined;
-    const file = { path, ...made, isLoader, mtimeNs, bytes: content.length, sha256: digestOf(content) };
+    const file = { path, ...made, isJson, isLoader, mtimeNs, bytes: content.length, sha256: digestOf(content) };
     if (reason === undefined) this.files.set(path, file);
     return file;
   }
@@ -179,9 +178,9 @@ function remember<K>(answers: Map<K, Answer>, key: K, answer: Answer): void {
   answers.set(key, known === undefined || known === answer ? answer : AMBIGUOUS);
 }
 
-/** What is to be written of a table of answers. */
-export function certain(answers: ReadonlyMap<string, Answer>, isLasting: (file: FileNumber) => boolean): Record<string, FileNumber> {
-  const kept = [...answers].filter((pair): pair is [string, FileNumber] => pair[1] !== AMBIGUOUS && (pair[1] === MISSING || isLasting(pair[1])));
+/** What is to be written of a table of answers: those of one meaning that hold beyond the recording. */
+export function certain(answers: ReadonlyMap<string, Answer>, holds: (key: string, file: FileNumber) => boolean): Record<string, FileNumber> {
+  const kept = [...answers].filter((pair): pair is [string, FileNumber] => pair[1] !== AMBIGUOUS && holds(pair[0], pair[1]));
   return Object.fromEntries(kept);
 }
 

@@ -10,7 +10,7 @@
  * 3. A module that somebody else compiles (a transpiler, a coverage tool) goes to them with its source.
  */
 import { compile, evaluate, internals, isCompiledElsewhere, notFound, unwrap, type CompiledModule, type ResolveOptions } from './commonjs';
-import { contentOf, damaged, open, type Opened } from './format';
+import { contentOf, open, type Opened } from './format';
 import { expectKey, processKey } from './key';
 import { loaderRequire, type LoaderSource } from './loader_face';
 import { MISSING, type FileEntry, type FileNumber, type Manifest, type SnapshotReference } from './manifest';
@@ -34,7 +34,7 @@ export function startReplay(reference: SnapshotReference, place: Place): Replay 
   return replayOpened(opened, place);
 }
 
-/** For one that has checked everything. Throws `CARTON_SNAPSHOT_DAMAGED`. */
+/** For one that has checked everything. Throws `CARTON_SNAPSHOT_MISMATCH`. */
 export function replayOpened(opened: Opened, place: Place): Replay {
   const replay = new Replayer(opened, place);
   replay.install();
@@ -43,9 +43,6 @@ export function replayOpened(opened: Opened, place: Place): Replay {
 
 type ContentEntry = Extract<FileEntry, { length: 8 }>;
 
-/** Directories below the root, and names of files: never a way out of the roots. */
-const WAY_OUT = /(?:^|\/)\.{0,2}(?:\/|$)|\0/m;
-
 class Replayer implements Replay, LoaderSource {
   served = 0;
   readonly #opened: Opened;
@@ -53,7 +50,7 @@ class Replayer implements Replay, LoaderSource {
   /** Absolute paths by number. */
   readonly #directories: readonly string[];
   readonly #numbers = new Map<string, number>();
-  readonly #files: (string | undefined)[];
+  readonly #files: readonly string[];
   readonly #contents = new Map<string, ContentEntry>();
   #settled = false;
   #cachesFit = true;
@@ -63,12 +60,9 @@ class Replayer implements Replay, LoaderSource {
     this.#manifest = opened.manifest;
     const { directories, files, roots } = opened.manifest;
     const paths = locateRoots(roots, place);
-    if (WAY_OUT.test(directories.join('\n').replace(/^\d+/gm, 'root')) || WAY_OUT.test(files.map((file) => file[1]).join('\n'))) {
-      throw damaged('paths within the application and its dependencies', 'one that leads out of them');
-    }
     this.#directories = directories.map((directory) => absolute(directory, paths));
     this.#directories.forEach((directory, number) => this.#numbers.set(directory, number));
-    this.#files = files.map(([directory, name]) => `${this.#directories[directory] ?? outside()}/${name}`);
+    this.#files = files.map(([directory, name]) => `${this.#directories[directory] as string}/${name}`);
     files.forEach((file, number) => {
       if (file.length > 2) this.#contents.set(this.#files[number] as string, file as ContentEntry);
     });
@@ -82,12 +76,12 @@ class Replayer implements Replay, LoaderSource {
     };
     const { '.js': js, '.json': json } = internals._extensions;
     internals._extensions['.js'] = (module, filename) => {
-      const entry = this.#contents.get(filename);
+      const entry = this.#take(filename);
       if (entry === undefined || entry[2] === 1) js?.(module, filename);
       else this.#run(entry, module, filename);
     };
     internals._extensions['.json'] = (module, filename) => {
-      const entry = this.#contents.get(filename);
+      const entry = this.#take(filename);
       if (entry?.[2] !== 1) return void json?.(module, filename);
       this.served += 1;
       module.exports = JSON.parse(this.#text(entry)) as unknown;
@@ -109,7 +103,7 @@ class Replayer implements Replay, LoaderSource {
   #lookUp(request: string, parent: NodeModule | null | undefined, options: ResolveOptions | undefined): FileNumber | undefined {
     if (typeof request !== 'string') return undefined;
     const { absolute, resolutions, searches } = this.#manifest;
-    if (options?.paths !== undefined) return numberIn(searches, this.#searchKey(request, options.paths));
+    if (options?.paths !== undefined) return Array.isArray(options.paths) ? numberIn(searches, this.#searchKey(request, options.paths)) : undefined;
     if (request.charCodeAt(0) === SLASH) return numberIn(absolute, this.#pathKey(request));
     const directory = this.#numbers.get(parent?.path ?? '');
     return directory === undefined ? undefined : numberIn(resolutions[directory] ?? {}, request);
@@ -127,18 +121,25 @@ class Replayer implements Replay, LoaderSource {
     return directories.includes(undefined) ? undefined : JSON.stringify([request, ...directories]);
   }
 
+  /** Each content is served once: whoever drops a module and asks for it again wants what is on disk by now. */
+  #take(filename: string): ContentEntry | undefined {
+    const entry = this.#contents.get(filename);
+    this.#contents.delete(filename);
+    return entry;
+  }
+
   #run(entry: ContentEntry, module: CompiledModule, filename: string): void {
     this.served += 1;
     const text = this.#text(entry);
     // Node maps stack traces through a file's source map only if it compiled the file itself.
     const isMapped = (process as { sourceMapsEnabled?: boolean }).sourceMapsEnabled === true && text.includes('sourceMappingURL=');
-    if (isMapped || isCompiledElsewhere(module)) return void module._compile(unwrap(text), filename);
     const [, , kind, , , , offset, length] = entry;
+    if (isMapped || length === 0 || isCompiledElsewhere(module)) return void module._compile(unwrap(text), filename);
     const cache = this.#cachesFit ? contentOf(this.#opened, [offset, length]) : undefined;
     const script = compile(text, filename, cache);
     // One that does not fit costs more than none, and the next would not fit either.
     if (script.cachedDataRejected === true) this.#cachesFit = false;
-    evaluate(script, module, kind === 2 && !this.#settled ? loaderRequire((request) => module.require(request), this) : undefined);
+    evaluate(script, { module, filename, ask: kind === 2 && !this.#settled ? loaderRequire((request) => module.require(request), this) : undefined });
   }
 
   #text([, , , encoding, offset, length]: ContentEntry): string {
@@ -158,7 +159,7 @@ class Replayer implements Replay, LoaderSource {
     const key = this.#loaderAnswer(this.#manifest.loader.realPaths, path);
     if (key === undefined) return undefined;
     const [directory, ...rest] = key.split('/');
-    return [this.#directories[Number(directory)] ?? outside(), ...rest].join('/');
+    return [this.#directories[Number(directory)] as string, ...rest].join('/');
   }
 
   glob(patterns: unknown, path: string, ask: () => string[]): readonly string[] {
@@ -177,12 +178,8 @@ const SLASH = 47;
 
 function absolute(directory: string, roots: readonly string[]): string {
   const end = directory.indexOf('/');
-  const root = roots[Number(end < 0 ? directory : directory.slice(0, end))] ?? outside();
+  const root = roots[Number(end < 0 ? directory : directory.slice(0, end))] as string;
   return end < 0 ? root : root + directory.slice(end);
-}
-
-function outside(): never {
-  throw damaged('a directory of the manifest', 'a number beyond them');
 }
 
 function numberIn(numbers: Readonly<Record<string, FileNumber>>, key: string | undefined): FileNumber | undefined {

@@ -5,20 +5,15 @@
  */
 import { existsSync, readFileSync, realpathSync } from 'node:fs';
 import { dirname, join, parse, resolve, sep } from 'node:path';
-import { CartonError } from '../support/errors';
+import { CartonError, describe } from '../support/errors';
+import { MAX_LEVELS, PACKAGE_NAME } from './manifest_check';
 import type { SnapshotRoot, SnapshotSubject } from './manifest';
 
 export type Place = Pick<SnapshotSubject, 'baseDir' | 'framework'>;
 
-/** Levels above an application that `node_modules` is looked for in. */
-const MAX_LEVELS = 32;
-/** Roots of one snapshot: a workspace with every package linked is far below. */
-const MAX_ROOTS = 1024;
-
-const PACKAGE_NAME = /^(?:@[\w.~-]+\/)?[\w.~-]+$/;
 const CARTON = resolve(__dirname, '../..');
 
-/** Where a root is, for this application. Throws `CARTON_SNAPSHOT_DAMAGED`. */
+/** Where a root is, for this application. Throws Node's error where it is not there. */
 function pathOf(root: SnapshotRoot, place: Place, known: readonly string[]): string {
   switch (root.kind) {
     case 'application':
@@ -30,21 +25,24 @@ function pathOf(root: SnapshotRoot, place: Place, known: readonly string[]): str
     case 'carton':
       return CARTON;
     case 'modules':
-      if (Number.isInteger(root.up) && root.up >= 0 && root.up <= MAX_LEVELS) return modulesAbove(place.baseDir, root.up);
-      break;
-    case 'linked': {
-      const via = known[root.via];
-      if (via !== undefined && PACKAGE_NAME.test(root.name) && !root.name.includes('..')) return realpathSync(join(via, root.name));
-    }
+      return modulesAbove(place.baseDir, root.up);
+    case 'real-modules':
+      return realpathSync(modulesAbove(place.baseDir, root.up));
+    case 'linked':
+      return realpathSync(join(known[root.via] as string, root.name));
   }
-  throw new CartonError('CARTON_SNAPSHOT_DAMAGED', { expected: 'a root within the application and its dependencies', got: JSON.stringify(root) });
 }
 
-/** The directories that a manifest's roots stand for. Throws `CARTON_SNAPSHOT_DAMAGED`. */
+/** The directories that a manifest's roots stand for. Throws `CARTON_SNAPSHOT_MISMATCH` where one is not there. */
 export function locateRoots(roots: readonly SnapshotRoot[], place: Place): readonly string[] {
-  if (roots.length > MAX_ROOTS) throw new CartonError('CARTON_SNAPSHOT_DAMAGED', { expected: `at most ${MAX_ROOTS} roots`, got: String(roots.length) });
   const paths: string[] = [];
-  for (const root of roots) paths.push(pathOf(root, place, paths));
+  for (const root of roots) {
+    try {
+      paths.push(pathOf(root, place, paths));
+    } catch (cause) {
+      throw new CartonError('CARTON_SNAPSHOT_MISMATCH', { of: `root ${JSON.stringify(root)}`, expected: 'a directory', got: describe(cause), cause });
+    }
+  }
   return paths;
 }
 
@@ -64,7 +62,12 @@ const MODULES = /(?:^|\/)node_modules(?:\/|$)/;
 
 /** Whether a package manager put there what lies at `path` below a root, so that the lockfile speaks for it. */
 export function isInstalled(root: SnapshotRoot | undefined, path: string): boolean {
-  return root?.kind === 'modules' || MODULES.test(path);
+  return root?.kind === 'modules' || root?.kind === 'real-modules' || MODULES.test(path);
+}
+
+/** Whether the path below a root is the application's own directory, however it is reached. */
+export function isApplicationRoot(root: SnapshotRoot | undefined, path: string): boolean {
+  return path === '' && (root?.kind === 'application' || root?.kind === 'real-application');
 }
 
 /** Collects the roots that the files of an application lie under, while it is recorded. */
@@ -81,7 +84,10 @@ export class RootTable {
     if (realpathSync(place.baseDir) !== place.baseDir) this.#add({ kind: 'real-application' });
     const above = parse(place.baseDir).root === place.baseDir ? 0 : place.baseDir.split(sep).length;
     for (let up = 0; up < Math.min(above, MAX_LEVELS); up += 1) {
-      if (existsSync(modulesAbove(place.baseDir, up))) this.#add({ kind: 'modules', up });
+      const modules = modulesAbove(place.baseDir, up);
+      if (!existsSync(modules)) continue;
+      this.#add({ kind: 'modules', up });
+      if (realpathSync(modules) !== modules) this.#add({ kind: 'real-modules', up });
     }
     for (const root of [{ kind: 'framework' }, { kind: 'carton' }] as const) {
       // One that is installed has a root already, and with it the lockfile to speak for it.
@@ -116,20 +122,33 @@ export class RootTable {
 
   /** A package outside of all roots that one of the `node_modules` links to: a workspace's, or a store's. */
   #linked(path: string): number | undefined {
-    const directory = packageOf(dirname(path));
-    if (directory === undefined || this.#foreign.has(directory)) return undefined;
+    // A package.json without a name, as in a directory of ES modules, makes no package.
+    for (let at = packageOf(path); at !== undefined && !this.#foreign.has(at); at = packageOf(dirname(at))) {
+      const found = this.#linkTo(at);
+      if (found !== undefined) return found;
+      this.#foreign.add(at);
+    }
+    return undefined;
+  }
+
+  #linkTo(directory: string): number | undefined {
     const name = nameOf(directory);
     for (const [via, root] of this.roots.entries()) {
       if (name === undefined || root.kind !== 'modules') continue;
       if (realpathOf(join(this.#paths[via] as string, name)) === directory) return this.#add({ kind: 'linked', via, name });
     }
-    this.#foreign.add(directory);
     return undefined;
   }
 }
 
+/** Undefined also where its package.json says nothing that Node could read. */
 function nameOf(directory: string): string | undefined {
-  const { name } = JSON.parse(readFileSync(join(directory, 'package.json'), 'utf8')) as { name?: unknown };
+  let name: unknown;
+  try {
+    ({ name } = JSON.parse(readFileSync(join(directory, 'package.json'), 'utf8')) as { name?: unknown });
+  } catch {
+    return undefined;
+  }
   return typeof name === 'string' && PACKAGE_NAME.test(name) ? name : undefined;
 }
 

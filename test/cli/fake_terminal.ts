@@ -7,7 +7,11 @@ export class FakeTerminal implements Terminal {
   readonly lines: string[] = [];
   readonly errors: string[] = [];
   readonly changes: string[] = [];
+  /** What stood below the other lines, one after the other; undefined where it was taken away. */
+  readonly statuses: (string | undefined)[] = [];
   readonly questions: string[] = [];
+  readonly isLive: boolean = false;
+  readonly columns: number = Infinity;
   readonly #answer: (() => boolean) | undefined;
 
   /** Without an answer nobody is there to ask. */
@@ -25,6 +29,10 @@ export class FakeTerminal implements Terminal {
 
   error(line: string): void {
     this.errors.push(line);
+  }
+
+  status(line: string | undefined): void {
+    this.statuses.push(line);
   }
 
   change(sign: string, text: string): void {

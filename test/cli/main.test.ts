@@ -17,7 +17,9 @@ describe('npx egg-carton', () => {
     const { code, out } = run('--help');
     assert.equal(code, 0);
     assert.match(out, /init \[directory\]/);
+    assert.match(out, /snapshot \[directory\]/);
     assert.match(run('init', '--help').out, /-y, --yes/);
+    assert.match(run('snapshot', '--help').out, /--verify/);
   });
 
   it('tells its version', () => {
@@ -27,10 +29,13 @@ describe('npx egg-carton', () => {
   });
 
   for (const [args, message] of [
-    [['innit'], /expected a command: init, got "innit"\. Did you mean "init"\?/],
+    [['innit'], /expected a command: init, snapshot, got "innit"\. Did you mean "init"\?/],
     [['init', '--yess'], /got --yess\. Did you mean "--yes"\?/],
+    [['snapshot', '--verfy'], /got --verfy\. Did you mean "--verify"\?/],
+    [['snapshot', '--yes'], /expected a known option, got --yes/],
+    [['snapshto'], /got "snapshto"\. Did you mean "snapshot"\?/],
     [['init', 'a', 'b'], /expected at most one directory, got "b"/],
-    [[], /expected a command: init, got none/],
+    [[], /expected a command: init, snapshot, got none/],
   ] as const) {
     it(`refuses "${args.join(' ')}" with CARTON_CLI_BAD_USAGE and exit code 2`, () => {
       const { code, out, error } = run(...args);

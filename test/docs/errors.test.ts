@@ -46,7 +46,7 @@ describe('the error table', () => {
 
   it('is the only place that codes come from', () => {
     for (const { name, text } of sources('lib', 'bin', 'scripts', 'app', 'config')) {
-      for (const [code] of text.matchAll(/\bCARTON_(?:CLI|CONFIG|HOST|INGRESS|INSTANCE|RPC|RUNTIME|SANDBOX|SCHEDULER|SPEC)_[A-Z_]*[A-Z]\b/g)) {
+      for (const [code] of text.matchAll(/\bCARTON_(?:CLI|CONFIG|HOST|INGRESS|INSTANCE|RPC|RUNTIME|SANDBOX|SCHEDULER|SNAPSHOT|SPEC)_[A-Z_]*[A-Z]\b/g)) {
         assert.ok(Object.hasOwn(ERRORS, code), `${name}: ${code}`);
       }
     }

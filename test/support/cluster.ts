@@ -43,6 +43,8 @@ export interface ClusterOptions {
   readonly config?: Readonly<Record<string, unknown>>;
   /** Variables on top of this process's; undefined takes one away. */
   readonly environment?: Readonly<Record<string, string | undefined>>;
+  /** egg-cluster's list of modules that agent and workers load first. */
+  readonly require?: readonly string[];
   /** Directory to use again after a host that left something behind; one of its own otherwise. */
   readonly home?: string;
 }
@@ -199,7 +201,7 @@ export async function launchCluster(options: ClusterOptions): Promise<{ cluster:
   const mark = randomBytes(8).toString('hex');
   const baseDir = path.resolve(FIXTURES, options.application);
   const child = spawn(process.execPath, [require.resolve('egg-scripts/lib/start-cluster'), JSON.stringify({
-    framework: options.framework ?? path.join(ROOT, 'node_modules/egg'), baseDir, workers: options.workers ?? 2, port, env: options.env ?? 'prod',
+    framework: options.framework ?? path.join(ROOT, 'node_modules/egg'), baseDir, workers: options.workers ?? 2, port, env: options.env ?? 'prod', require: options.require,
   })], { cwd: baseDir, stdio: ['ignore', 'pipe', 'pipe', 'ipc'], env: environmentOf(options, home, mark) });
   await once(child, 'spawn');
   const ready = new Promise<void>((resolve) => {

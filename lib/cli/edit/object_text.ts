@@ -99,9 +99,29 @@ export function appendEntry(source: Source, object: ObjectText, entry: string): 
   return insertAll(text, [...comma, { at: last + 1, text: ` ${indented(entry, lineIndent(text, open), eol)}${hasComma ? ',' : ''}` }]);
 }
 
+/** Puts an entry in front of another one: on a line of its own where that one has one. */
+export function insertBefore({ text }: Source, next: EntryText, entry: string): string {
+  const lineStart = text.lastIndexOf('\n', next.start - 1);
+  const gap = text.slice(lineStart, next.start);
+  const ownLine = lineStart !== -1 && gap.trim() === '';
+  const separator = ownLine ? (text[lineStart - 1] === '\r' ? '\r' : '') + gap : ' ';
+  return insertAll(text, [{ at: next.start, text: `${entry},${separator}` }]);
+}
+
+/** One step of the file's indentation. @default two spaces */
+export function indentationOf(text: string): string {
+  if (/^\t/m.test(text)) return '\t';
+  // JSON has no comments, whose first lines may be indented by their stars.
+  return (isJson(text) ? /^ +(?=\S)/m.exec(text)?.[0] : undefined) ?? '  ';
+}
+
 /** JSON has no comma after its last entry. */
 function tailComma(text: string): string {
-  return text.trimStart().startsWith('{') ? '' : ',';
+  return isJson(text) ? '' : ',';
+}
+
+function isJson(text: string): boolean {
+  return text.trimStart().startsWith('{');
 }
 
 function indented(entry: string, indent: string, eol: string): string {
@@ -116,7 +136,7 @@ function indentOf(source: Source, object: ObjectText): string {
     if (lineStart > object.open && text.slice(lineStart, start).trim() === '') return text.slice(lineStart, start);
   }
   const base = lineIndent(text, object.open);
-  return base + (/^\t/m.test(text) ? '\t' : '  ');
+  return base + indentationOf(text);
 }
 
 function lineIndent(text: string, at: number): string {

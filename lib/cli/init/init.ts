@@ -2,8 +2,9 @@
  * `egg-carton init`: enables the plugin in an existing application. It shows what it would change, asks, and changes
  * all of it or nothing. Runs in the command line only.
  *
- * What it changes: one line of package.json (the dependency), one of config/plugin (the plugin), and, where the
- * application has no function yet, a first one. config.default needs nothing: the defaults run.
+ * What it changes: two entries of package.json (the dependency, and the module that Egg's workers load first), one of
+ * config/plugin (the plugin), and, where the application has no function yet, a first one. config.default needs nothing:
+ * the defaults run.
  */
 import fs from 'node:fs';
 import path from 'node:path';
@@ -13,7 +14,7 @@ import { EXIT } from '../exit_codes';
 import type { Terminal } from '../terminal';
 import { findApplication } from './application';
 import { firstFunction } from './first_function';
-import { addDependency } from './package_file';
+import { editPackage } from './package_file';
 import { enablePlugin } from './plugin_file';
 
 export interface InitOptions {
@@ -29,26 +30,38 @@ export interface InitOptions {
 export async function init(options: InitOptions, terminal: Terminal): Promise<number> {
   const application = findApplication(options.directory);
   const { baseDir } = application;
-  const dependency = addDependency(application, options.version);
+  const ofPackage = editPackage(application, options.version);
   const hello = firstFunction(application);
-  const changes = [dependency, enablePlugin(application), hello].filter((change) => change !== undefined);
+  const changes = [...ofPackage.changes, enablePlugin(application), hello].filter((change) => change !== undefined);
+  if (ofPackage.note !== undefined) terminal.out(ofPackage.note);
   if (changes.length === 0) {
     terminal.out(`${baseDir}: egg-carton is enabled already; nothing was changed.`);
     return EXIT.done;
   }
-  for (const change of changes) show(change, baseDir, terminal);
+  show(changes, baseDir, terminal);
   if (!options.yes && !(await agreed(changes.length, terminal))) return EXIT.notConfirmed;
-  writeAll(changes);
-  terminal.out(`Changed ${changes.map((change) => path.relative(baseDir, change.path)).join(', ')}.`);
-  tellNext({ install: dependency !== undefined && !isInstalled(baseDir), hello: hello !== undefined }, terminal);
+  const files = byFile(changes);
+  writeAll(files);
+  terminal.out(`Changed ${files.map((change) => path.relative(baseDir, change.path)).join(', ')}.`);
+  tellNext({ install: ofPackage.addsDependency && !isInstalled(baseDir), hello: hello !== undefined }, terminal);
   return EXIT.done;
 }
 
-function show(change: FileChange, baseDir: string, terminal: Terminal): void {
-  const name = path.relative(baseDir, change.path);
-  terminal.out(change.before === undefined ? `${name} (new)` : name);
-  for (const { sign, text } of diffLines(change.before, change.after)) terminal.change(sign, text);
-  terminal.out('');
+/** Each file's changes below its name. */
+function show(changes: readonly FileChange[], baseDir: string, terminal: Terminal): void {
+  changes.forEach((change, index) => {
+    const name = path.relative(baseDir, change.path);
+    if (changes[index - 1]?.path !== change.path) terminal.out(change.before === undefined ? `${name} (new)` : name);
+    for (const { sign, text } of diffLines(change.before, change.after)) terminal.change(sign, text);
+    terminal.out('');
+  });
+}
+
+/** One change per file, of those that follow each other in one. */
+function byFile(changes: readonly FileChange[]): FileChange[] {
+  const files = new Map<string, FileChange>();
+  for (const change of changes) files.set(change.path, { ...change, before: (files.get(change.path) ?? change).before });
+  return [...files.values()];
 }
 
 async function agreed(count: number, terminal: Terminal): Promise<boolean> {
@@ -71,4 +84,6 @@ function tellNext({ install, hello }: { install: boolean; hello: boolean }, term
   if (install) terminal.out('  npm install');
   terminal.out('  npx egg-bin dev');
   if (hello) terminal.out(`  curl -H 'content-type: application/json' -d '["world"]' http://127.0.0.1:7001/oneapi/hello`);
+  terminal.out('');
+  terminal.out('In the build of an image, after its install, `npx egg-carton snapshot` makes starts faster.');
 }

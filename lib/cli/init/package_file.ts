@@ -1,20 +1,44 @@
 /**
- * Adds the plugin to the dependencies in an application's package.json, in the file's own format. Runs in the command
- * line only.
+ * What package.json gets: the plugin among the dependencies, and its module among those that are loaded first. All of it
+ * in the file's own format. Runs in the command line only.
  */
 import path from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import { CartonError } from '../../support/errors';
 import { maskSource } from '../edit/mask';
-import { appendEntry, entriesOf, insertAll, objectAt, type EntryText, type ObjectText, type Source } from '../edit/object_text';
+import { appendEntry, entriesOf, indentationOf, insertBefore, objectAt, type ObjectText, type Source } from '../edit/object_text';
 import type { FileChange } from '../edit/write_all';
 import { dependsOn, type ApplicationFiles, type PackageJson } from './application';
+import { addRegister, REGISTER_BY_HAND } from './register_file';
 
 const NAME = 'egg-carton';
 
-/** The change, or undefined where the dependency is there. Throws `CARTON_CLI_CANNOT_EDIT`. */
-export function addDependency({ baseDir, packageText, packageJson }: ApplicationFiles, version: string): FileChange | undefined {
-  if (dependsOn(packageJson, NAME)) return undefined;
+/** What `init` does to package.json. */
+export interface PackageEdits {
+  /** One after the other, each on the text that the one before left. */
+  readonly changes: readonly FileChange[];
+  readonly addsDependency: boolean;
+  /** What is left to do by hand, or undefined. */
+  readonly note: string | undefined;
+}
+
+/** Throws `CARTON_CLI_CANNOT_EDIT`. */
+export function editPackage(application: ApplicationFiles, version: string): PackageEdits {
+  const file = path.join(application.baseDir, 'package.json');
+  const before = application.packageText;
+  const depended = addDependency(application, version);
+  const registered = addRegister(depended);
+  const change = (from: string, to: string): FileChange[] => (from === to ? [] : [{ path: file, before: from, after: to }]);
+  return {
+    changes: [...change(before, depended), ...change(depended, registered ?? depended)],
+    addsDependency: before !== depended,
+    note: registered === undefined ? REGISTER_BY_HAND : undefined,
+  };
+}
+
+/** The text with the dependency. Throws `CARTON_CLI_CANNOT_EDIT`. */
+function addDependency({ packageText, packageJson }: ApplicationFiles, version: string): string {
+  if (dependsOn(packageJson, NAME)) return packageText;
   const line = `"${NAME}": "^${version}"`;
   const after = withDependency(packageText, line);
   const dependencies = { ...(packageJson['dependencies'] as object | undefined), [NAME]: `^${version}` };
@@ -26,7 +50,7 @@ export function addDependency({ baseDir, packageText, packageJson }: Application
       hint: `Add to its dependencies:\n\n  ${line}\n\n`,
     });
   }
-  return { path: path.join(baseDir, 'package.json'), before: packageText, after };
+  return after;
 }
 
 function withDependency(text: string, line: string): string | undefined {
@@ -37,7 +61,7 @@ function withDependency(text: string, line: string): string | undefined {
   const entries = entriesOf(source, root).filter(({ key }) => key === 'dependencies');
   if (entries.length > 1) return undefined;
   const [entry] = entries;
-  if (entry === undefined) return appendEntry(source, root, `"dependencies": {\n  ${line}\n}`);
+  if (entry === undefined) return appendEntry(source, root, `"dependencies": {\n${indentationOf(text)}${line}\n}`);
   const dependencies = objectAt(masked, entry.valueAt);
   return dependencies === undefined ? undefined : insertSorted(source, dependencies, line);
 }
@@ -49,14 +73,6 @@ function insertSorted(source: Source, object: ObjectText, line: string): string 
   const isSorted = names.every((name, index) => index === 0 || compare(names[index - 1] as string, name) <= 0);
   const next = isSorted ? entries.find(({ key }) => compare(key ?? '', NAME) > 0) : undefined;
   return next === undefined ? appendEntry(source, object, line) : insertBefore(source, next, line);
-}
-
-function insertBefore({ text }: Source, next: EntryText, line: string): string {
-  const lineStart = text.lastIndexOf('\n', next.start - 1);
-  const gap = text.slice(lineStart, next.start);
-  const ownLine = lineStart !== -1 && gap.trim() === '';
-  const separator = ownLine ? (text[lineStart - 1] === '\r' ? '\r' : '') + gap : ' ';
-  return insertAll(text, [{ at: next.start, text: `${line},${separator}` }]);
 }
 
 function compare(a: string, b: string): number {

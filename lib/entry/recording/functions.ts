@@ -1,14 +1,13 @@
 /**
  * Records a function process: the very modules and calls of one, with every function of the application loaded.
  */
-import { hostProcessOf } from '../../support/host_process';
 import { runInstance } from '../instance_process';
-import type { RecordingPlan, RecordingReport } from './plan';
+import type { RecordingOrder, RecordingReport } from './plan';
 import { warmUp } from './warm_up';
 
 /** Rejects with the error of the application's boot. */
-export async function recordFunctions({ application, functions, warmUps }: RecordingPlan, report: (message: RecordingReport) => void): Promise<void> {
-  const boot = { application, hostProcess: hostProcessOf(process.ppid), development: false, snapshot: null, compileCache: null };
+export async function recordFunctions({ application, functions, warmUps, builder }: RecordingOrder, report: (message: RecordingReport) => void): Promise<void> {
+  const boot = { application, hostProcess: builder, development: false, snapshot: null, compileCache: null };
   await warmUp({
     functions,
     warmUps,

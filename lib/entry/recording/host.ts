@@ -7,9 +7,9 @@ import { createServer, get } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { systemClock } from '../../support/clock';
 import { CartonError } from '../../support/errors';
-import { hostProcessOf, killGroup, watchHost } from '../../support/host_process';
+import { killGroup, watchHost } from '../../support/host_process';
 import type { ApplicationDescriptor } from '../../support/host_environment';
-import type { RecordingPlan, RecordingReport } from './plan';
+import type { RecordingOrder, RecordingReport } from './plan';
 import { recordedHost, setRecording } from './state';
 
 /** Of a stock Egg application or agent. */
@@ -24,9 +24,9 @@ type EggClass = new (options: Record<string, unknown>) => EggProcess;
 const REQUESTS = 3;
 
 /** Rejects with the error of the application's boot. */
-export async function recordHost({ application: descriptor }: RecordingPlan, report: (message: RecordingReport) => void): Promise<void> {
+export async function recordHost({ application: descriptor, builder }: RecordingOrder, report: (message: RecordingReport) => void): Promise<void> {
   setRecording();
-  watchHost(hostProcessOf(process.ppid), systemClock, () => killGroup(process.pid));
+  watchHost(builder, systemClock, () => killGroup(process.pid));
   const { Agent, Application } = frameworkOf(descriptor);
   const options = (): Record<string, unknown> => ({ ...descriptor.options, baseDir: descriptor.baseDir, framework: descriptor.entry, mode: 'single' });
   const agent = new Agent(options());

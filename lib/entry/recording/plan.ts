@@ -2,7 +2,7 @@
  * What a recording process is told, and what it tells. JSON both: the plan comes on stdin, because it may be too
  * long for an argument, and each line on `REPORT_FD` is a report.
  */
-import type { ApplicationDescriptor, WarmUp } from '../../support/host_environment';
+import type { ApplicationDescriptor, HostProcess, WarmUp } from '../../support/host_environment';
 import type { SnapshotSubject } from '../../snapshot/manifest';
 import type { FunctionSpec } from '../../spec/types';
 
@@ -16,6 +16,11 @@ export interface RecordingPlan {
   /** Of the role `function`: what is loaded, whether it is invoked or not. */
   readonly functions: readonly FunctionSpec[];
   readonly warmUps: readonly WarmUp[];
+}
+
+/** What a recording process reads: it ends with its builder, whoever its parent is by then. */
+export interface RecordingOrder extends RecordingPlan {
+  readonly builder: HostProcess;
 }
 
 /** What a host says of itself while it is recorded: all that recording its functions needs. */

@@ -3,13 +3,14 @@
  * the recording process, over the same sockets and codecs as on a host.
  */
 import { randomBytes } from 'node:crypto';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Duplex } from 'node:stream';
-import { systemClock } from '../../support/clock';
+import { delay, systemClock } from '../../support/clock';
 import { CartonError, fromWire, type WireError } from '../../support/errors';
 import type { WarmUp } from '../../support/host_environment';
+import { LIMITS } from '../../support/limits';
 import type { InstanceBoot } from '../../protocol/control';
 import { writeInvoke } from '../../protocol/invocation';
 import { ARRAY_PLAN } from '../../protocol/oneapi';
@@ -23,6 +24,8 @@ const NO_OP = 'egg-carton no-op';
 const TIMEOUT_MS = 10_000;
 /** Not longer than the socket's path may be. */
 const PREFIX = 'carton-recording-';
+/** Far longer than a recording may take. */
+const KEPT_MS = 60 * 60_000;
 
 export interface Warming {
   readonly functions: readonly FunctionSpec[];
@@ -34,15 +37,19 @@ export interface Warming {
 
 /** Resolves once the instance has ended. Rejects with the error of its boot. */
 export async function warmUp({ functions, warmUps, serve, onWarning }: Warming): Promise<void> {
+  removeLeftOvers();
   const directory = mkdtempSync(join(tmpdir(), PREFIX));
   try {
     const specs = [...functions, noOpSpec()];
     const boot = bootOf(directory, specs);
     const drain = (): void => undefined;
-    const sandbox = await new InlineLauncher((channel, end) => {
+    const launched = await new InlineLauncher((channel, end) => {
       serve(channel, end);
       return { drain };
     }).launch(boot);
+    // What the instance said last, such as why it did not boot, is read before its end counts.
+    const lastByte = new Promise((resolve) => launched.channel.once('close', resolve));
+    const sandbox = { ...launched, exited: launched.exited.then((exit) => Promise.race([lastByte, delay(systemClock, LIMITS.lingerMs)]).then(() => exit)) };
     const instance = await ready(boot, sandbox);
     const session = await connectSession(boot.socketPath, boot.callToken, () => ({ onClosed: () => undefined }));
     for (const { function: name, args } of [{ function: NO_OP, args: [] }, ...warmUps]) {
@@ -55,6 +62,19 @@ export async function warmUp({ functions, warmUps, serve, onWarning }: Warming):
     await sandbox.exited;
   } finally {
     rmSync(directory, { recursive: true, force: true });
+  }
+}
+
+/** Of recordings that were ended half way. */
+function removeLeftOvers(): void {
+  for (const name of readdirSync(tmpdir())) {
+    if (!name.startsWith(PREFIX)) continue;
+    const path = join(tmpdir(), name);
+    try {
+      if (Date.now() - statSync(path).mtimeMs > KEPT_MS) rmSync(path, { recursive: true, force: true });
+    } catch {
+      // Another user's, or gone meanwhile.
+    }
   }
 }
 

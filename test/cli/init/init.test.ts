@@ -16,6 +16,10 @@ const JAVASCRIPT = {
 };
 const TYPESCRIPT = { 'package.json': '{"name":"shop","egg":{"typescript":true,"framework":"house"}}', 'config/config.default.ts': "export default { keys: 'k' };\n" };
 
+/** What a package.json without a section `egg` gets. */
+const SECTION = '  "egg": {\n    "require": [\n      "egg-carton/register"\n    ]\n  }';
+const REGISTERED = '"egg": { "require": ["egg-carton/register"] }';
+
 function snapshot(baseDir: string): Record<string, string> {
   const names = fs.readdirSync(baseDir, { recursive: true, encoding: 'utf8' }).filter((name) => fs.statSync(path.join(baseDir, name)).isFile());
   return Object.fromEntries(names.sort().map((name) => [name, fs.readFileSync(path.join(baseDir, name), 'utf8')]));
@@ -26,15 +30,18 @@ describe('egg-carton init', () => {
     await withApplication(JAVASCRIPT, async (baseDir) => {
       const terminal = new FakeTerminal(() => true);
       assert.equal(await main(['init', baseDir], terminal), 0);
-      assert.deepEqual(terminal.questions, ['Make these 3 changes?']);
+      assert.deepEqual(terminal.questions, ['Make these 4 changes?']);
       assert.deepEqual(terminal.changes.slice(0, 3), ['      "egg": "^3.34.0",', `+     "egg-carton": "^${version}",`, '      "egg-scripts": "^3.0.0"']);
+      assert.deepEqual(terminal.changes.slice(3, 10), ['      "egg-scripts": "^3.0.0"', '+   },', '+   "egg": {', '+     "require": [', '+       "egg-carton/register"', '+     ]', '    }']);
+      assert.deepEqual(terminal.lines.filter((line) => line === 'package.json'), ['package.json']);
       assert.ok(terminal.changes.includes("+   carton: { enable: true, package: 'egg-carton' },"));
       const after = snapshot(baseDir);
       assert.deepEqual(Object.keys(after), ['app/function/hello.js', 'config/config.default.js', 'config/plugin.js', 'package.json']);
-      assert.equal(after['package.json'], JAVASCRIPT['package.json'].replace('    "egg-scripts"', `    "egg-carton": "^${version}",\n    "egg-scripts"`));
+      assert.equal(after['package.json'], JAVASCRIPT['package.json'].replace('    "egg-scripts"', `    "egg-carton": "^${version}",\n    "egg-scripts"`).replace(/\}\n\}\n$/, `},\n${SECTION}\n}\n`));
       assert.equal(after['config/config.default.js'], JAVASCRIPT['config/config.default.js']);
       assert.match(after['app/function/hello.js'] as string, /^'use strict';\n[\s\S]*module\.exports = async function hello/);
       assert.match(terminal.lines.join('\n'), /Next:\n {2}npm install\n/);
+      assert.match(terminal.lines.at(-1) ?? '', /`npx egg-carton snapshot` makes starts faster/);
     });
   });
 
@@ -117,24 +124,57 @@ describe('egg-carton init', () => {
   }
 
   for (const [title, before, after] of [
-    ['dependencies in one line', '{ "dependencies": { "egg": "3", "koa": "2" } }', `{ "dependencies": { "egg": "3", "egg-carton": "^${version}", "koa": "2" } }`],
-    ['unsorted dependencies', '{\n\t"dependencies": {\n\t\t"koa": "2",\n\t\t"egg": "3"\n\t}\n}\n', `{\n\t"dependencies": {\n\t\t"koa": "2",\n\t\t"egg": "3",\n\t\t"egg-carton": "^${version}"\n\t}\n}\n`],
-    ['no dependencies', '{\n  "egg": {}\n}\n', `{\n  "egg": {},\n  "dependencies": {\n    "egg-carton": "^${version}"\n  }\n}\n`],
-    ['line ends of Windows', '{\r\n  "dependencies": {\r\n    "egg": "3",\r\n    "koa": "2"\r\n  }\r\n}\r\n', `{\r\n  "dependencies": {\r\n    "egg": "3",\r\n    "egg-carton": "^${version}",\r\n    "koa": "2"\r\n  }\r\n}\r\n`],
+    ['dependencies in one line', `{ ${REGISTERED}, "dependencies": { "egg": "3", "koa": "2" } }`, `{ ${REGISTERED}, "dependencies": { "egg": "3", "egg-carton": "^${version}", "koa": "2" } }`],
+    ['unsorted dependencies', `{\n\t${REGISTERED},\n\t"dependencies": {\n\t\t"koa": "2",\n\t\t"egg": "3"\n\t}\n}\n`, `{\n\t${REGISTERED},\n\t"dependencies": {\n\t\t"koa": "2",\n\t\t"egg": "3",\n\t\t"egg-carton": "^${version}"\n\t}\n}\n`],
+    ['no dependencies', `{\n    ${REGISTERED}\n}\n`, `{\n    ${REGISTERED},\n    "dependencies": {\n        "egg-carton": "^${version}"\n    }\n}\n`],
+    ['line ends of Windows', `{\r\n  ${REGISTERED},\r\n  "dependencies": {\r\n    "egg": "3",\r\n    "koa": "2"\r\n  }\r\n}\r\n`, `{\r\n  ${REGISTERED},\r\n  "dependencies": {\r\n    "egg": "3",\r\n    "egg-carton": "^${version}",\r\n    "koa": "2"\r\n  }\r\n}\r\n`],
   ] as const) {
     it(`adds the dependency to a package.json with ${title}`, async () => {
-      await withApplication({ 'package.json': before, 'app/router.js': '' }, async (baseDir) => {
-        assert.equal(await main(['init', baseDir, '--yes'], new FakeTerminal()), 0);
-        assert.equal(fs.readFileSync(path.join(baseDir, 'package.json'), 'utf8'), after);
-      });
+      assert.equal((await initialised(before)).text, after);
     });
   }
 
-  it('leaves a dependency alone that is there', async () => {
-    const text = '{ "dependencies": { "egg": "3" }, "devDependencies": { "egg-carton": "file:../x" } }';
-    await withApplication({ 'package.json': text, 'app/router.js': '' }, async (baseDir) => {
-      assert.equal(await main(['init', baseDir, '--yes'], new FakeTerminal()), 0);
-      assert.equal(fs.readFileSync(path.join(baseDir, 'package.json'), 'utf8'), text);
+  const DEPENDED = '"devDependencies": { "egg": "3", "egg-carton": "file:../x" }';
+  for (const [title, before, after] of [
+    ['no section "egg"', `{\n\t${DEPENDED}\n}\n`, `{\n\t${DEPENDED},\n\t"egg": {\n\t\t"require": [\n\t\t\t"egg-carton/register"\n\t\t]\n\t}\n}\n`],
+    ['everything on one line', `{ ${DEPENDED} }`, `{ ${DEPENDED}, ${REGISTERED} }`],
+    ['an empty section "egg"', `{\n    ${DEPENDED},\n    "egg": {}\n}\n`, `{\n    ${DEPENDED},\n    "egg": {\n        "require": [\n            "egg-carton/register"\n        ]\n    }\n}\n`],
+    ['a section "egg" without a list', `{\n  ${DEPENDED},\n  "egg": { "typescript": true }\n}\n`, `{\n  ${DEPENDED},\n  "egg": { "typescript": true, "require": ["egg-carton/register"] }\n}\n`],
+    ['an empty list', `{ ${DEPENDED}, "egg": { "require": [ ] } }`, `{ ${DEPENDED}, ${REGISTERED} }`],
+    ['a list on one line, in front of its others', `{ ${DEPENDED}, "egg": { "require": ["./a.js", "b"] } }`, `{ ${DEPENDED}, "egg": { "require": ["egg-carton/register", "./a.js", "b"] } }`],
+    ['a list on several lines', `{\r\n  ${DEPENDED},\r\n  "egg": {\r\n    "require": [\r\n      "b"\r\n    ]\r\n  }\r\n}\r\n`, `{\r\n  ${DEPENDED},\r\n  "egg": {\r\n    "require": [\r\n      "egg-carton/register",\r\n      "b"\r\n    ]\r\n  }\r\n}\r\n`],
+  ] as const) {
+    it(`adds the module that workers load first to a package.json with ${title}`, async () => {
+      assert.equal((await initialised(before)).text, after);
+      assert.equal((await initialised(after)).text, after);
     });
+  }
+
+  it('leaves a dependency and a module alone that are there, wherever they stand', async () => {
+    const text = '{ "egg": { "require": ["./first.js", "egg-carton/register"] }, "devDependencies": { "egg-carton": "file:../x" } }';
+    assert.equal((await initialised(text)).text, text);
   });
+
+  for (const [title, section] of [
+    ['a list that is a string', '{ "require": "./a.js" }'],
+    ['a list that is an object', '{ "require": { "a": 1 } }'],
+    ['a section that is no object', 'true'],
+    ['a name that stands there twice', '{ "require": [] }, "egg": { "require": ["./a.js"] }'],
+  ] as const) {
+    it(`leaves ${title} alone, and says what to write`, async () => {
+      const text = `{ ${DEPENDED}, "egg": ${section} }`;
+      const { text: after, lines } = await initialised(text);
+      assert.equal(after, text);
+      assert.match(lines, /"egg\.require" is not a list, and was left as it is\. Make it one that begins with "egg-carton\/register"/);
+    });
+  }
 });
+
+/** A package.json after `init`, and what that said. */
+async function initialised(packageText: string): Promise<{ text: string; lines: string }> {
+  return withApplication({ 'package.json': packageText, 'app/router.js': '' }, async (baseDir) => {
+    const terminal = new FakeTerminal();
+    assert.equal(await main(['init', baseDir, '--yes'], terminal), 0);
+    return { text: fs.readFileSync(path.join(baseDir, 'package.json'), 'utf8'), lines: terminal.lines.join('\n') };
+  });
+}
