@@ -1,7 +1,7 @@
 /**
  * Egg's agent: lifecycle only. The scheduler lives here.
  */
-import { eggEnvironment, runsInline, type EggProcess } from './lib/entry/egg_host';
+import { eggEnvironment, isSingle, runsInline, type EggProcess } from './lib/entry/egg_host';
 import { AgentHost } from './lib/entry/agent_host';
 import { describeHost } from './lib/entry/recording/describe_host';
 import { isRecording, setRecordedHost } from './lib/entry/recording/state';
@@ -54,7 +54,8 @@ export default class CartonAgent {
   }
 
   async didReady(): Promise<void> {
-    registration()?.replay?.settle();
+    // In single mode the application is loaded after the agent, in the same process.
+    if (!isSingle(this.#agent)) registration()?.replay?.settle();
   }
 
   async serverDidReady(): Promise<void> {

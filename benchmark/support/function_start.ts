@@ -101,7 +101,6 @@ export class FunctionHost {
       cwd: application.baseDir,
       env: this.#application.environment('carton'),
       channel: 'pipe',
-      detached: true,
       trace,
     });
   }

@@ -8,7 +8,7 @@ import { librarySources } from './large_libraries';
 import { pluginSources } from './large_plugins';
 import { controllerSource, functionSources, routerSources, serviceSource, SUBJECTS, type Sources } from './large_sources';
 
-const PACKAGE = { name: 'large-app', version: '1.0.0', private: true };
+const PACKAGE = { name: 'large-app', version: '1.0.0', private: true, dependencies: { egg: '3' } };
 
 const CONFIG = `'use strict';
 

@@ -42,7 +42,7 @@ interface Started {
 }
 
 async function startServer({ baseDir, routePath }: Application, options: ServerOptions): Promise<Started> {
-  const started = new StartedProcess({ ...options, cwd: baseDir, channel: 'ipc', detached: false });
+  const started = new StartedProcess({ ...options, cwd: baseDir, channel: 'ipc' });
   const { port, served = 0 } = (await started.message()) as Pick<WorkerReady, 'port'> & Partial<WorkerReady>;
   const [readyMs, readyAt] = [started.elapsedMs, Date.now()];
   await askFor200({ port, path: routePath });

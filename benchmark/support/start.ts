@@ -22,8 +22,6 @@ export interface StartOptions {
   readonly env: Readonly<Record<string, string>>;
   /** What stands at descriptor 3: Node's channel, or a plain one. */
   readonly channel: 'ipc' | 'pipe';
-  /** Whether it leads a process group of its own. */
-  readonly detached: boolean;
   /** File for the trace; undefined: not traced. */
   readonly trace?: string;
 }
@@ -47,16 +45,17 @@ export class StartedProcess {
   #output = '';
   #overdue = '';
 
-  constructor({ args, cwd, env, channel, detached, trace }: StartOptions) {
+  constructor({ args, cwd, env, channel, trace }: StartOptions) {
     const [command, ...rest] = [...(trace === undefined ? [] : underStrace(trace)), process.execPath, ...args] as [string, ...string[]];
     const stdio: StdioOptions = ['ignore', 'pipe', 'pipe', channel];
-    this.process = spawn(command, rest, { cwd, env: { ...process.env, ...env }, stdio, detached });
+    // A group of its own, as the spawn launcher makes it: what is under strace goes on when strace alone is killed.
+    this.process = spawn(command, rest, { cwd, env: { ...process.env, ...env }, stdio, detached: true });
     for (const stream of [this.process.stdout, this.process.stderr]) {
       stream?.on('data', (chunk: Buffer) => (this.#output = (this.#output + chunk.toString()).slice(0, OUTPUT_CHARACTERS)));
     }
-    // 'close' comes after the last output, but not at all where this side has closed Node's channel.
-    const timer = setTimeout(() => this.#kill(detached), LIFE_MS);
+    const timer = setTimeout(() => this.#kill(), LIFE_MS);
     this.process.once('exit', () => clearTimeout(timer));
+    // 'close' comes after the last output, but not at all where this side has closed Node's channel.
     this.exited = once(this.process, channel === 'ipc' ? 'exit' : 'close').then(([code, signal]) => ({ code: code as number | null, signal: signal as NodeJS.Signals | null }));
   }
 
@@ -82,17 +81,15 @@ export class StartedProcess {
     const [message] = (await Promise.race([once(this.process, 'message'), ended])) as unknown[];
     return message;
   }
+
   /** Waits for its end. Rejects where that had to be forced. */
   async end(): Promise<void> {
     await this.exited;
     if (this.#overdue !== '') throw new Error(`a process did not end${this.#overdue}:\n${this.output}`);
   }
 
-  #kill(detached: boolean): void {
+  #kill(): void {
     this.#overdue = `, and was killed after ${LIFE_MS} ms`;
-    const pid = this.process.pid as number;
-    if (detached) killGroup(pid);
-    // strace, if that is what was started, takes what it traces with it.
-    else this.process.kill('SIGKILL');
+    killGroup(this.process.pid as number);
   }
 }

@@ -11,6 +11,7 @@ import { snapshotDirectory } from '../snapshot/store';
 import { CartonError } from '../support/errors';
 import type { ApplicationDescriptor } from '../support/host_environment';
 import { resolveFramework } from './application/framework';
+import { preloadFlags } from './egg_scripts';
 import type { RecordedHost, RecordingPlan, SnapshotSummary } from './recording/plan';
 import { serverEnvironment } from './server_environment';
 import { buildSnapshot, type Build } from './snapshot_builder';
@@ -63,7 +64,7 @@ export function buildSnapshots(options: BuildSnapshotsOptions): SnapshotsBuild {
     return built.host;
   };
   const buildBoth = async (): Promise<{ functions: boolean }> => {
-    const host = await build('host', { application, functions: [], warmUps: [], execArgv: inheritedFlags(process.execArgv) });
+    const host = await build('host', { application, functions: [], warmUps: [], execArgv: [...inheritedFlags(process.execArgv), ...preloadFlags(application.baseDir)] });
     if (host === undefined) return { functions: false };
     await build('function', host);
     return { functions: true };

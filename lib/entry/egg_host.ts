@@ -8,6 +8,7 @@ import type { ApplicationDescriptor, HostEnvironment, HostLog } from '../support
 import { hostProcessOf } from '../support/host_process';
 import { validateConfig } from '../spec/config_schema';
 import { resolveFramework } from './application/framework';
+import { CLUSTER_ENTRY } from './process_entries';
 
 /** What of Egg's agent and application is used here; both have it. */
 export interface EggProcess {
@@ -37,9 +38,6 @@ export function eggEnvironment(egg: EggProcess): HostEnvironment {
     clock: systemClock,
   };
 }
-
-/** What egg-cluster starts for an agent or an app worker, as a process or a thread. */
-const CLUSTER_ENTRY = /egg-cluster[\\/]lib[\\/](?:agent|app)_worker(?:\.js)?$/;
 
 /** Agent and application run in one process: single mode, and egg-mock's `mm.app`, which calls its mode "cluster". */
 export function isSingle(egg: EggProcess): boolean {

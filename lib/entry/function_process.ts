@@ -6,7 +6,7 @@ import { Socket } from 'node:net';
 import { startReplay, type Replay } from '../snapshot/replay';
 import type { ProcessBoot } from '../protocol/control';
 import type { useCompileCache } from '../snapshot/compile_cache';
-import { CartonError, describe } from '../support/errors';
+import { CartonError, describeWithCode } from '../support/errors';
 import type { runInstance } from './instance_process';
 
 const boot = readBoot(process.argv[2]);
@@ -28,7 +28,7 @@ function replayed({ snapshot, compileCache, application: place }: ProcessBoot): 
   try {
     return startReplay(snapshot, { baseDir: place.baseDir, framework: place.entry });
   } catch (error) {
-    process.stderr.write(`[egg-carton] ${describe(error)}\n`);
+    process.stderr.write(`[egg-carton] ${describeWithCode(error)}\n`);
     return undefined;
   }
 }

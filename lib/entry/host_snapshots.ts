@@ -9,7 +9,7 @@ import type { Loading } from '../sandbox/spawn';
 import { expectSubject } from '../snapshot/check';
 import type { SnapshotRole } from '../snapshot/manifest';
 import { currentSnapshot, openSnapshot, snapshotDirectory } from '../snapshot/store';
-import { describe } from '../support/errors';
+import { describeWithCode } from '../support/errors';
 import { HostDirectory } from '../support/host_directory';
 import type { HostEnvironment } from '../support/host_environment';
 import type { Revision } from '../spec/types';
@@ -55,8 +55,9 @@ export class HostSnapshots {
       const found = currentSnapshot(this.#directory, 'function');
       if (found !== undefined) expectSubject(openSnapshot(found), snapshotSubject(application, 'function'));
       this.#current = found ?? null;
+      if (found !== undefined) log.info(`functions start from the snapshot ${found.path}`);
     } catch (error) {
-      log.warn(`functions start without a snapshot: ${describe(error)}`);
+      log.warn(`functions start without a snapshot: ${describeWithCode(error)}`);
     }
     if (this.#current === null) this.#missing.add('function');
   }
@@ -64,7 +65,8 @@ export class HostSnapshots {
   /** Builds what is missing, one after the other, in the background. Never rejects. */
   async build(revision: Revision): Promise<void> {
     if (!this.isEnabled || !this.#environment.config.snapshot.build) return;
-    for (const role of this.#missing) {
+    // Functions first: somebody may be waiting for one, while this host's own processes have started already.
+    for (const role of (['function', 'host'] as const).filter((one) => this.#missing.has(one))) {
       if (this.#closed) return;
       await this.#buildOne(role, revision);
     }
@@ -89,10 +91,12 @@ export class HostSnapshots {
     try {
       this.#build = buildSnapshot(plan, { execArgv, background: true, onWarning: (message) => log.warn(message) });
       const { snapshot: { path, sha256, bytes, modules } } = await this.#build.done;
+      // Files may have changed since they were recorded.
+      expectSubject(openSnapshot({ path, sha256 }), plan.subject);
       log.info(`built a snapshot for the role "${role}": ${modules} files, ${bytes} bytes, ${path}`);
       if (role === 'function') this.#current = { path, sha256 };
     } catch (error) {
-      if (!this.#closed) log.warn(`the role "${role}" goes on without a snapshot: ${describe(error)}`);
+      if (!this.#closed) log.warn(`the role "${role}" goes on without a snapshot: ${describeWithCode(error)}`);
     }
   }
 }

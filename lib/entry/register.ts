@@ -1,14 +1,16 @@
 /**
- * What `egg-carton/register` does in each of egg-cluster's processes, before anything else is loaded there.
+ * What `egg-carton/register` does in Egg's agent and app workers, and in a program that requires it, before anything else
+ * is loaded there.
  */
 import { expectSubject } from '../snapshot/check';
 import type { SnapshotSubject } from '../snapshot/manifest';
 import { replayOpened, type Replay } from '../snapshot/replay';
 import { currentSnapshot, openSnapshot, snapshotDirectory } from '../snapshot/store';
-import { describe } from '../support/errors';
+import { systemClock } from '../support/clock';
+import { describeWithCode } from '../support/errors';
 import { resolveFramework } from './application/framework';
 import { isRecording } from './recording/state';
-import { setRegistration } from './registration';
+import { setRegistration, settleInTime } from './registration';
 import { serverEnvironment } from './server_environment';
 import { filesChangeIn } from './snapshot_subject';
 
@@ -28,9 +30,10 @@ export function registerProcess(): void {
     if (filesChangeIn(subject.env)) return;
     const replay = replayOf(subject);
     setRegistration({ replay, isMissing: replay === undefined });
+    if (replay !== undefined) settleInTime(replay, systemClock);
   } catch (error) {
     setRegistration({ replay: undefined, isMissing: true });
-    process.stderr.write(`[egg-carton] ${describe(error)}\n`);
+    process.stderr.write(`[egg-carton] ${describeWithCode(error)}\n`);
   }
 }
 
@@ -39,7 +42,7 @@ function replayOf(subject: SnapshotSubject): Replay | undefined {
   if (found === undefined) return undefined;
   const opened = openSnapshot(found);
   expectSubject(opened, subject);
-  return replayOpened(opened, subject);
+  return replayOpened(opened, found, subject);
 }
 
 function readOptions(): ClusterOptions {

@@ -2,6 +2,8 @@
  * Flags of Node and V8 for the processes that a host starts: one list for those that serve functions and those that are
  * recorded for a snapshot, because a compile cache fits only the flags that it was made under. Runs in the agent.
  */
+import { existsSync, realpathSync } from 'node:fs';
+import { isAbsolute, join, resolve } from 'node:path';
 
 /** Of function processes; `configured` is `carton.execArgv`. */
 export function functionFlags(configured: readonly string[]): string[] {
@@ -23,7 +25,34 @@ const FLAG_WITH_PROGRAM = /^(?:-e|-p|-pe|--eval|--print)$/;
 
 /** What a function process takes over of the flags of the process that launches it. */
 export function inheritedFlags(flags: readonly string[]): string[] {
-  return withoutInspectorFlags(flags).filter((flag, index, all) => !PROGRAM_FLAG.test(flag) && !FLAG_WITH_PROGRAM.test(all[index - 1] ?? ''));
+  const ofProcess = withoutInspectorFlags(flags).filter((flag, index, all) => !PROGRAM_FLAG.test(flag) && !FLAG_WITH_PROGRAM.test(all[index - 1] ?? ''));
+  return withoutRegister(ofProcess);
+}
+
+const REQUIRE_FLAG = /^(?:-r|--require)$/;
+const REQUIRE_WITH_VALUE = /^--require=/;
+
+/** `egg-carton/register` is for Egg's own workers: a function process has its snapshot from the agent. */
+function withoutRegister(flags: readonly string[]): string[] {
+  const names = (flag: string | undefined, value: string | undefined): boolean => REQUIRE_FLAG.test(flag ?? '') && value !== undefined && isRegister(value);
+  return flags.filter((flag, index) => {
+    if (REQUIRE_WITH_VALUE.test(flag)) return !isRegister(flag.replace(REQUIRE_WITH_VALUE, ''));
+    return !names(flag, flags[index + 1]) && !names(flags[index - 1], flag);
+  });
+}
+
+const REGISTER = /(?:^|[\\/])egg-carton[\\/]register(?:\.js)?$/;
+const OWN_REGISTER = join(__dirname, '../../register.js');
+
+/** Whether a module that Node is told to preload is `egg-carton/register`, by its name, its path, or a link to it. */
+export function isRegister(request: string): boolean {
+  if (REGISTER.test(request)) return true;
+  return (isAbsolute(request) || request.startsWith('.')) && realPathOf(resolve(request)) === realPathOf(OWN_REGISTER);
+}
+
+function realPathOf(module: string): string {
+  const file = module.endsWith('.js') ? module : `${module}.js`;
+  return existsSync(file) ? realpathSync(file) : file;
 }
 
 /** The environment without an inspector that NODE_OPTIONS asks for. */

@@ -11,6 +11,7 @@ import { namesDigest } from './stamps';
 
 /** The bytes of the snapshot. The recorder is stopped by it. */
 export function encodeRecording(recorder: Recorder): { readonly bytes: Buffer; readonly manifest: Manifest } {
+  recorder.loadDelayed();
   recorder.stop();
   const contents = new Contents();
   const { paths, loader } = recorder;

@@ -10,7 +10,8 @@
  * 3. A module that somebody else compiles (a transpiler, a coverage tool) goes to them with its source.
  */
 import { compile, evaluate, internals, isCompiledElsewhere, notFound, unwrap, type CompiledModule, type ResolveOptions } from './commonjs';
-import { contentOf, open, type Opened } from './format';
+import { open, type Opened } from './format';
+import { HeldBytes } from './held_bytes';
 import { expectKey, processKey } from './key';
 import { loaderRequire, type LoaderSource } from './loader_face';
 import { MISSING, type FileEntry, type FileNumber, type Manifest, type SnapshotReference } from './manifest';
@@ -20,7 +21,7 @@ import { readSafely } from './safe_file';
 export interface Replay {
   /** Modules that were loaded from the snapshot so far. */
   readonly served: number;
-  /** The application is ready: from now on only the disk says what is not there. */
+  /** The application is ready: from now on only the disk says what is not there, and the file need not be held. */
   settle(): void;
 }
 
@@ -31,21 +32,31 @@ export interface Replay {
 export function startReplay(reference: SnapshotReference, place: Place): Replay {
   const opened = open(readSafely(reference.path), reference.sha256);
   expectKey(processKey(), opened.manifest.key);
-  return replayOpened(opened, place);
+  return replayOpened(opened, reference, place);
 }
 
 /** For one that has checked everything. Throws `CARTON_SNAPSHOT_MISMATCH`. */
-export function replayOpened(opened: Opened, place: Place): Replay {
-  const replay = new Replayer(opened, place);
+export function replayOpened(opened: Opened, reference: SnapshotReference, place: Place): Replay {
+  const replay = new Replayer(opened, new HeldBytes(opened.bytes, reference), place);
   replay.install();
   return replay;
 }
 
 type ContentEntry = Extract<FileEntry, { length: 8 }>;
 
+/** A content on its way to its module. */
+interface Taken {
+  readonly entry: ContentEntry;
+  readonly bytes: Buffer;
+}
+
+const JSON_KIND = 1;
+
 class Replayer implements Replay, LoaderSource {
   served = 0;
-  readonly #opened: Opened;
+  readonly #bytes: HeldBytes;
+  /** Where the contents begin. */
+  readonly #start: number;
   readonly #manifest: Manifest;
   /** Absolute paths by number. */
   readonly #directories: readonly string[];
@@ -55,10 +66,11 @@ class Replayer implements Replay, LoaderSource {
   #settled = false;
   #cachesFit = true;
 
-  constructor(opened: Opened, place: Place) {
-    this.#opened = opened;
-    this.#manifest = opened.manifest;
-    const { directories, files, roots } = opened.manifest;
+  constructor({ manifest, start }: Opened, bytes: HeldBytes, place: Place) {
+    this.#bytes = bytes;
+    this.#start = start;
+    this.#manifest = manifest;
+    const { directories, files, roots } = manifest;
     const paths = locateRoots(roots, place);
     this.#directories = directories.map((directory) => absolute(directory, paths));
     this.#directories.forEach((directory, number) => this.#numbers.set(directory, number));
@@ -76,20 +88,20 @@ class Replayer implements Replay, LoaderSource {
     };
     const { '.js': js, '.json': json } = internals._extensions;
     internals._extensions['.js'] = (module, filename) => {
-      const entry = this.#take(filename);
-      if (entry === undefined || entry[2] === 1) js?.(module, filename);
-      else this.#run(entry, module, filename);
+      const taken = this.#take(filename, false);
+      if (taken === undefined) js?.(module, filename);
+      else this.#run(taken, module, filename);
     };
     internals._extensions['.json'] = (module, filename) => {
-      const entry = this.#take(filename);
-      if (entry?.[2] !== 1) return void json?.(module, filename);
-      this.served += 1;
-      module.exports = JSON.parse(this.#text(entry)) as unknown;
+      const taken = this.#take(filename, true);
+      if (taken === undefined) json?.(module, filename);
+      else module.exports = JSON.parse(this.#text(taken)) as unknown;
     };
   }
 
   settle(): void {
     this.#settled = true;
+    this.#bytes.settle();
   }
 
   #answer(request: string, parent: NodeModule | null | undefined, options: ResolveOptions | undefined): string | undefined {
@@ -122,29 +134,32 @@ class Replayer implements Replay, LoaderSource {
   }
 
   /** Each content is served once: whoever drops a module and asks for it again wants what is on disk by now. */
-  #take(filename: string): ContentEntry | undefined {
+  #take(filename: string, isJson: boolean): Taken | undefined {
     const entry = this.#contents.get(filename);
+    if (entry === undefined || (entry[2] === JSON_KIND) !== isJson) return undefined;
     this.#contents.delete(filename);
-    return entry;
+    const bytes = this.#bytes.get();
+    if (bytes === undefined) return undefined;
+    this.served += 1;
+    return { entry, bytes };
   }
 
-  #run(entry: ContentEntry, module: CompiledModule, filename: string): void {
-    this.served += 1;
-    const text = this.#text(entry);
+  #run({ entry, bytes }: Taken, module: CompiledModule, filename: string): void {
+    const text = this.#text({ entry, bytes });
     // Node maps stack traces through a file's source map only if it compiled the file itself.
     const isMapped = (process as { sourceMapsEnabled?: boolean }).sourceMapsEnabled === true && text.includes('sourceMappingURL=');
     const [, , kind, , , , offset, length] = entry;
     if (isMapped || length === 0 || isCompiledElsewhere(module)) return void module._compile(unwrap(text), filename);
-    const cache = this.#cachesFit ? contentOf(this.#opened, [offset, length]) : undefined;
-    const script = compile(text, filename, cache);
+    const at = this.#start + offset;
+    const script = compile(text, filename, this.#cachesFit ? bytes.subarray(at, at + length) : undefined);
     // One that does not fit costs more than none, and the next would not fit either.
     if (script.cachedDataRejected === true) this.#cachesFit = false;
     evaluate(script, { module, filename, ask: kind === 2 && !this.#settled ? loaderRequire((request) => module.require(request), this) : undefined });
   }
 
-  #text([, , , encoding, offset, length]: ContentEntry): string {
-    const at = this.#opened.start + offset;
-    return this.#opened.bytes.toString(encoding === 0 ? 'latin1' : 'utf16le', at, at + length);
+  #text({ entry: [, , , encoding, offset, length], bytes }: Taken): string {
+    const at = this.#start + offset;
+    return bytes.toString(encoding === 0 ? 'latin1' : 'utf16le', at, at + length);
   }
 
   exists(path: string): boolean | undefined {

@@ -179,6 +179,11 @@ export function describe(error: unknown): string {
   }
 }
 
+/** For a log: with the code, where the error has one of the table's. */
+export function describeWithCode(error: unknown): string {
+  return error instanceof CartonError ? `${error.code} ${error.message}` : describe(error);
+}
+
 /** The same error as it crosses a process boundary: plain data, without its stack. */
 export interface WireError {
   readonly code: ErrorCode;

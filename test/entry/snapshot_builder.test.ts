@@ -23,7 +23,7 @@ describe('the builder of snapshots', () => {
   let baseDir: string;
   let snapshots: string;
   let mark: string;
-  const before = process.env[MARK];
+  const before = { [MARK]: process.env[MARK], TMPDIR: process.env['TMPDIR'] };
   beforeEach(() => {
     directory = newDirectory();
     baseDir = path.join(directory, 'app');
@@ -32,10 +32,14 @@ describe('the builder of snapshots', () => {
     age();
     // Recording processes inherit it, and what they start.
     process.env[MARK] = mark = randomBytes(8).toString('hex');
+    // What is killed leaves something there.
+    process.env['TMPDIR'] = directory;
   });
   afterEach(async () => {
-    if (before === undefined) delete process.env[MARK];
-    else process.env[MARK] = before;
+    for (const [name, value] of Object.entries(before)) {
+      if (value === undefined) delete process.env[name];
+      else process.env[name] = value;
+    }
     await eventually('the end of all recording processes', () => processesOf(mark).length === 0, { seen: () => processesOf(mark) });
     removeDirectory(directory);
   });
@@ -127,6 +131,12 @@ describe('the builder of snapshots', () => {
     building.cancel();
     await assert.rejects(building.done, { code: 'CARTON_SNAPSHOT_BUILD_FAILED', message: /SIGKILL/ });
     building.cancel();
+  });
+
+  it('leaves nothing in the directory for temporary files, after success and failure', async () => {
+    await build();
+    await assert.rejects(build({}, { 'boot.js': 'throw new Error("x");' }));
+    assert.deepEqual(readdirSync(directory).sort(), ['app', 'snapshots']);
   });
 
   it('removes what recordings left in the directory for temporary files, after its time', async () => {

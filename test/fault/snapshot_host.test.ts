@@ -39,7 +39,7 @@ describe('a host and its snapshots', () => {
   async function start(over: Partial<ClusterOptions> = {}): Promise<Cluster> {
     cluster = await startCluster({
       application: path.join(directory, 'app'), workers: 1, env: 'prod', carton: { snapshot: { build: true } }, ...over,
-      environment: { CARTON_PATH: ROOT, EGG_CARTON_SNAPSHOT_DIR: snapshots, RECORDING_ORDER: order, NODE_ENV: 'production' },
+      environment: { CARTON_PATH: ROOT, EGG_CARTON_SNAPSHOT_DIR: snapshots, RECORDING_ORDER: order, NODE_ENV: 'production', TMPDIR: directory },
     });
     return cluster;
   }
@@ -96,7 +96,7 @@ describe('a host and its snapshots', () => {
     await start();
     assert.equal((await loaded()).from, 'compile cache');
     await built('function');
-    assert.equal(lines(/functions start without a snapshot: the snapshot is damaged/).length, 1);
+    assert.equal(lines(/functions start without a snapshot: CARTON_SNAPSHOT_DAMAGED/).length, 1);
     assert.equal(await loadedAnew(), 'snapshot');
     await stop();
   });
@@ -122,6 +122,24 @@ describe('a host and its snapshots', () => {
     assert.equal(await loadedAnew(), 'compile cache');
     assert.equal(lines(/goes on without a snapshot/).length, 1);
     assert.equal(currentSnapshot(snapshots, 'function'), undefined);
+    await stop();
+  });
+
+  it('does not use one whose files changed while they were recorded', async () => {
+    writeFileSync(order, 'edit');
+    await start();
+    await told(/goes on without a snapshot: CARTON_SNAPSHOT_MISMATCH.*app\.js/);
+    assert.equal(await loadedAnew(), 'compile cache');
+    await stop();
+  });
+
+  it('serves, with one word of it, where the directory cannot be made', async () => {
+    writeFileSync(path.join(directory, 'file'), '');
+    snapshots = path.join(directory, 'file/below');
+    await start();
+    await told(/goes on without a snapshot: CARTON_SNAPSHOT_NOT_WRITTEN/);
+    assert.equal(await loadedAnew(), 'compile cache');
+    assert.equal(lines(/WARN.*carton/).length, 1);
     await stop();
   });
 
@@ -194,7 +212,7 @@ describe('a host and its snapshots', () => {
     assert.deepEqual(await answers(), { ...(stock as object), greeting: 'Howdy' });
     assert.equal(await served(), 0);
     // One line from the agent and one from the worker.
-    assert.equal(host().output.match(/^\[egg-carton\] the snapshot was built for something else.*home\.js/gm)?.length, 2);
+    assert.equal(host().output.match(/^\[egg-carton\] .*the snapshot was built for something else.*home\.js/gm)?.length, 2);
     await built('host');
     await stop();
   });

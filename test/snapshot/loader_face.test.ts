@@ -100,6 +100,8 @@ describe('the face for Egg\'s loader', () => {
   });
 });
 
+const NONE = { exists: {}, modes: {}, realPaths: {}, globs: {} };
+
 describe('the questions of Egg\'s loader', () => {
   let directory: string;
   let baseDir: string;
@@ -130,7 +132,7 @@ describe('the questions of Egg\'s loader', () => {
   it('that fail are not noted, and fail as on the disk', () => {
     assert.throws(() => questions.mode(path.join(baseDir, 'none')), { code: 'ENOENT' });
     assert.throws(() => questions.realPath(path.join(baseDir, 'none')), { code: 'ENOENT' });
-    assert.deepEqual([questions.answers(LATER).modes, questions.answers(LATER).realPaths], [{}, {}]);
+    assert.deepEqual(questions.answers(LATER), NONE);
   });
 
   it('about what is outside, or by a path that goes there and back, are not noted', () => {
@@ -138,7 +140,22 @@ describe('the questions of Egg\'s loader', () => {
     questions.glob('**', path.join(directory, 'outside'), () => ['x.js']);
     questions.glob(['../**'], path.join(baseDir, 'lib'), () => ['../boot.js']);
     questions.realPath('/proc/self');
-    assert.deepEqual(questions.answers(LATER), { exists: {}, modes: {}, realPaths: {}, globs: {} });
+    assert.deepEqual(questions.answers(LATER), NONE);
     assert.equal(questions.listed.size, 0);
+  });
+
+  it('are left out where the answer changed, or rests on what came to be meanwhile', () => {
+    const made = path.join(baseDir, 'lib/made.js');
+    let listed = ['prices.js'];
+    questions.exists(made);
+    questions.glob('*.js', path.join(baseDir, 'lib'), () => listed);
+    fs.writeFileSync(made, '');
+    listed = ['made.js', 'prices.js'];
+    questions.exists(made);
+    assert.deepEqual(questions.answers(LATER), NONE);
+    const fresh = new LoaderQuestions(paths);
+    fresh.exists(made);
+    fresh.exists(path.join(baseDir, 'lib/gone.js'));
+    assert.deepEqual(Object.values(fresh.answers(0n).exists), [false]);
   });
 });

@@ -59,6 +59,31 @@ describe('the directory of snapshots', () => {
     assert.deepEqual(readdirSync(directory).filter((name) => name.endsWith('.tmp')), []);
   });
 
+  it('guarantee 2: stands builders that are killed at any moment, and the next one goes on', async () => {
+    const program = `
+      const { storeSnapshot } = require(process.argv[1]);
+      process.stdout.write('.');
+      for (let i = 0; ; i += 1) storeSnapshot(process.argv[2], 'function', Buffer.alloc(1_000_000, String(i)));
+    `;
+    const store = path.resolve(__dirname, '../../lib/snapshot/store.js');
+    for (let killed = 0; killed < 12; killed += 1) {
+      const builder = spawn(process.execPath, ['-e', program, store, directory], { stdio: ['ignore', 'pipe', 'inherit'] });
+      await once(builder.stdout, 'data');
+      // Some turns further each time.
+      for (let turn = 0; turn < killed * 200; turn += 1) await new Promise((resolve) => setImmediate(resolve));
+      builder.kill('SIGKILL');
+      await once(builder, 'exit');
+      const found = currentSnapshot(directory, 'function');
+      if (found !== undefined) assert.equal(digestOf(readFileSync(found.path)), found.sha256);
+      for (const name of readdirSync(directory).filter((entry) => !entry.endsWith('.tmp'))) assert.match(name, /^(?:[0-9a-f]{64}\.snapshot|function\.json)$/);
+    }
+    for (const name of readdirSync(directory)) utimesSync(path.join(directory, name), LONG_AGO, LONG_AGO);
+    // What was current until now has its time still.
+    const former = currentSnapshot(directory, 'function');
+    const { path: last } = storeSnapshot(directory, 'function', Buffer.from('last'));
+    assert.deepEqual(readdirSync(directory).sort(), [...(former === undefined ? [] : [path.basename(former.path)]), path.basename(last), 'function.json'].sort());
+  });
+
   it('guarantee 2: follows no link that stands where a file is to be written', () => {
     const victim = path.join(directory, 'victim');
     writeFileSync(victim, 'mine');

@@ -2,7 +2,7 @@
  * `egg-carton init`: enables the plugin in an existing application. It shows what it would change, asks, and changes
  * all of it or nothing. Runs in the command line only.
  *
- * What it changes: two entries of package.json (the dependency, and the module that Egg's workers load first), one of
+ * What it changes: two entries of package.json (the dependency, and the module that egg-scripts preloads), one of
  * config/plugin (the plugin), and, where the application has no function yet, a first one. config.default needs nothing:
  * the defaults run.
  */

@@ -1,6 +1,6 @@
 /**
- * What package.json gets: the plugin among the dependencies, and its module among those that are loaded first. All of it
- * in the file's own format. Runs in the command line only.
+ * What package.json gets: the plugin among the dependencies, and its module among those that egg-scripts preloads. All of
+ * it in the file's own format. Runs in the command line only.
  */
 import path from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
@@ -9,7 +9,7 @@ import { maskSource } from '../edit/mask';
 import { appendEntry, entriesOf, indentationOf, insertBefore, objectAt, type ObjectText, type Source } from '../edit/object_text';
 import type { FileChange } from '../edit/write_all';
 import { dependsOn, type ApplicationFiles, type PackageJson } from './application';
-import { addRegister, REGISTER_BY_HAND } from './register_file';
+import { addRegister, registerByHand, registerModule } from './register_file';
 
 const NAME = 'egg-carton';
 
@@ -27,12 +27,13 @@ export function editPackage(application: ApplicationFiles, version: string): Pac
   const file = path.join(application.baseDir, 'package.json');
   const before = application.packageText;
   const depended = addDependency(application, version);
-  const registered = addRegister(depended);
+  const module = registerModule(application.baseDir);
+  const registered = addRegister(depended, module);
   const change = (from: string, to: string): FileChange[] => (from === to ? [] : [{ path: file, before: from, after: to }]);
   return {
     changes: [...change(before, depended), ...change(depended, registered ?? depended)],
     addsDependency: before !== depended,
-    note: registered === undefined ? REGISTER_BY_HAND : undefined,
+    note: registered === undefined ? registerByHand(module) : undefined,
   };
 }
 

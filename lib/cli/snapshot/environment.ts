@@ -1,5 +1,6 @@
 /**
- * In which environment `egg-carton snapshot` works: that of production. Runs in the command line only.
+ * In which environment `egg-carton snapshot` works: that of production, as egg-scripts starts a host. Runs in the command
+ * line only.
  */
 import { environmentFile, serverEnvironment } from '../../entry/server_environment';
 import { filesChangeIn } from '../../entry/snapshot_subject';
@@ -7,16 +8,17 @@ import { CartonError } from '../../support/errors';
 
 export interface Environment {
   readonly name: string;
-  /** NODE_ENV was set here, because nothing names an environment. */
-  readonly isAssumed: boolean;
+  /** NODE_ENV was set here, because it was not: egg-scripts sets it, whatever else names the environment. */
+  readonly setsNodeEnv: boolean;
 }
 
 /** Throws `CARTON_CLI_BAD_USAGE` for an environment in which no snapshot is used. */
 export function productionEnvironment(baseDir: string): Environment {
   const source = sourceOf(baseDir);
-  if (source === undefined) process.env['NODE_ENV'] = 'production';
+  const setsNodeEnv = (process.env['NODE_ENV'] ?? '').trim() === '';
+  if (setsNodeEnv) process.env['NODE_ENV'] = 'production';
   const name = serverEnvironment(baseDir);
-  if (!filesChangeIn(name)) return { name, isAssumed: source === undefined };
+  if (!filesChangeIn(name)) return { name, setsNodeEnv };
   throw new CartonError('CARTON_CLI_BAD_USAGE', {
     expected: 'an environment of production',
     got: `"${name}" by ${source ?? 'NODE_ENV'}`,

@@ -30,10 +30,10 @@ export async function snapshot({ directory, verify }: SnapshotOptions, terminal:
   return verify ? verifySnapshots(baseDir, terminal) : build(baseDir, environment, terminal);
 }
 
-function introduce({ name, isAssumed }: Environment, { subject, verify, terminal }: { subject: string; verify: boolean; terminal: Terminal }): void {
+function introduce({ name, setsNodeEnv }: Environment, { subject, verify, terminal }: { subject: string; verify: boolean; terminal: Terminal }): void {
   const scope = process.env['EGG_SERVER_SCOPE'] ?? '';
   terminal.out(`${verify ? 'Verifying' : 'Building'} the snapshots of ${subject} for the environment "${name}"${scope === '' ? '' : `, scope "${scope}"`}`, 'title');
-  if (isAssumed) terminal.out('NODE_ENV=production was set, since nothing names an environment.', 'quiet');
+  if (setsNodeEnv) terminal.out('NODE_ENV=production was set, as egg-scripts does.', 'quiet');
   terminal.out('');
 }
 

@@ -6,9 +6,10 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { main } from '../../../lib/cli/main';
 import { withApplication } from '../../spec/workspace';
+import { ROOT } from '../../support/cluster';
 import { FakeTerminal } from '../fake_terminal';
 
-const { version } = JSON.parse(fs.readFileSync(path.join(__dirname, '../../../package.json'), 'utf8')) as { version: string };
+const { version } = JSON.parse(fs.readFileSync(path.join(ROOT, 'package.json'), 'utf8')) as { version: string };
 
 const JAVASCRIPT = {
   'package.json': '{\n  "name": "shop",\n  "dependencies": {\n    "egg": "^3.34.0",\n    "egg-scripts": "^3.0.0"\n  }\n}\n',
@@ -16,9 +17,9 @@ const JAVASCRIPT = {
 };
 const TYPESCRIPT = { 'package.json': '{"name":"shop","egg":{"typescript":true,"framework":"house"}}', 'config/config.default.ts': "export default { keys: 'k' };\n" };
 
-/** What a package.json without a section `egg` gets. */
-const SECTION = '  "egg": {\n    "require": [\n      "egg-carton/register"\n    ]\n  }';
-const REGISTERED = '"egg": { "require": ["egg-carton/register"] }';
+/** What a package.json without a section `eggScriptsConfig` gets. */
+const SECTION = '  "eggScriptsConfig": {\n    "require": [\n      "egg-carton/register"\n    ]\n  }';
+const REGISTERED = '"eggScriptsConfig": { "require": ["egg-carton/register"] }';
 
 function snapshot(baseDir: string): Record<string, string> {
   const names = fs.readdirSync(baseDir, { recursive: true, encoding: 'utf8' }).filter((name) => fs.statSync(path.join(baseDir, name)).isFile());
@@ -32,7 +33,7 @@ describe('egg-carton init', () => {
       assert.equal(await main(['init', baseDir], terminal), 0);
       assert.deepEqual(terminal.questions, ['Make these 4 changes?']);
       assert.deepEqual(terminal.changes.slice(0, 3), ['      "egg": "^3.34.0",', `+     "egg-carton": "^${version}",`, '      "egg-scripts": "^3.0.0"']);
-      assert.deepEqual(terminal.changes.slice(3, 10), ['      "egg-scripts": "^3.0.0"', '+   },', '+   "egg": {', '+     "require": [', '+       "egg-carton/register"', '+     ]', '    }']);
+      assert.deepEqual(terminal.changes.slice(3, 10), ['      "egg-scripts": "^3.0.0"', '+   },', '+   "eggScriptsConfig": {', '+     "require": [', '+       "egg-carton/register"', '+     ]', '    }']);
       assert.deepEqual(terminal.lines.filter((line) => line === 'package.json'), ['package.json']);
       assert.ok(terminal.changes.includes("+   carton: { enable: true, package: 'egg-carton' },"));
       const after = snapshot(baseDir);
@@ -126,7 +127,7 @@ describe('egg-carton init', () => {
   for (const [title, before, after] of [
     ['dependencies in one line', `{ ${REGISTERED}, "dependencies": { "egg": "3", "koa": "2" } }`, `{ ${REGISTERED}, "dependencies": { "egg": "3", "egg-carton": "^${version}", "koa": "2" } }`],
     ['unsorted dependencies', `{\n\t${REGISTERED},\n\t"dependencies": {\n\t\t"koa": "2",\n\t\t"egg": "3"\n\t}\n}\n`, `{\n\t${REGISTERED},\n\t"dependencies": {\n\t\t"koa": "2",\n\t\t"egg": "3",\n\t\t"egg-carton": "^${version}"\n\t}\n}\n`],
-    ['no dependencies', `{\n    ${REGISTERED}\n}\n`, `{\n    ${REGISTERED},\n    "dependencies": {\n        "egg-carton": "^${version}"\n    }\n}\n`],
+    ['no dependencies', `{\n    "egg": {},\n    ${REGISTERED}\n}\n`, `{\n    "egg": {},\n    ${REGISTERED},\n    "dependencies": {\n        "egg-carton": "^${version}"\n    }\n}\n`],
     ['line ends of Windows', `{\r\n  ${REGISTERED},\r\n  "dependencies": {\r\n    "egg": "3",\r\n    "koa": "2"\r\n  }\r\n}\r\n`, `{\r\n  ${REGISTERED},\r\n  "dependencies": {\r\n    "egg": "3",\r\n    "egg-carton": "^${version}",\r\n    "koa": "2"\r\n  }\r\n}\r\n`],
   ] as const) {
     it(`adds the dependency to a package.json with ${title}`, async () => {
@@ -136,43 +137,54 @@ describe('egg-carton init', () => {
 
   const DEPENDED = '"devDependencies": { "egg": "3", "egg-carton": "file:../x" }';
   for (const [title, before, after] of [
-    ['no section "egg"', `{\n\t${DEPENDED}\n}\n`, `{\n\t${DEPENDED},\n\t"egg": {\n\t\t"require": [\n\t\t\t"egg-carton/register"\n\t\t]\n\t}\n}\n`],
+    ['no section "eggScriptsConfig"', `{\n\t${DEPENDED}\n}\n`, `{\n\t${DEPENDED},\n\t"eggScriptsConfig": {\n\t\t"require": [\n\t\t\t"egg-carton/register"\n\t\t]\n\t}\n}\n`],
     ['everything on one line', `{ ${DEPENDED} }`, `{ ${DEPENDED}, ${REGISTERED} }`],
-    ['an empty section "egg"', `{\n    ${DEPENDED},\n    "egg": {}\n}\n`, `{\n    ${DEPENDED},\n    "egg": {\n        "require": [\n            "egg-carton/register"\n        ]\n    }\n}\n`],
-    ['a section "egg" without a list', `{\n  ${DEPENDED},\n  "egg": { "typescript": true }\n}\n`, `{\n  ${DEPENDED},\n  "egg": { "typescript": true, "require": ["egg-carton/register"] }\n}\n`],
-    ['an empty list', `{ ${DEPENDED}, "egg": { "require": [ ] } }`, `{ ${DEPENDED}, ${REGISTERED} }`],
-    ['a list on one line, in front of its others', `{ ${DEPENDED}, "egg": { "require": ["./a.js", "b"] } }`, `{ ${DEPENDED}, "egg": { "require": ["egg-carton/register", "./a.js", "b"] } }`],
-    ['a list on several lines', `{\r\n  ${DEPENDED},\r\n  "egg": {\r\n    "require": [\r\n      "b"\r\n    ]\r\n  }\r\n}\r\n`, `{\r\n  ${DEPENDED},\r\n  "egg": {\r\n    "require": [\r\n      "egg-carton/register",\r\n      "b"\r\n    ]\r\n  }\r\n}\r\n`],
+    ['an empty section "eggScriptsConfig"', `{\n    ${DEPENDED},\n    "eggScriptsConfig": {}\n}\n`, `{\n    ${DEPENDED},\n    "eggScriptsConfig": {\n        "require": [\n            "egg-carton/register"\n        ]\n    }\n}\n`],
+    ['a section "eggScriptsConfig" without a list', `{\n  ${DEPENDED},\n  "eggScriptsConfig": { "workers": 2 }\n}\n`, `{\n  ${DEPENDED},\n  "eggScriptsConfig": { "workers": 2, "require": ["egg-carton/register"] }\n}\n`],
+    ['an empty list', `{ ${DEPENDED}, "eggScriptsConfig": { "require": [ ] } }`, `{ ${DEPENDED}, ${REGISTERED} }`],
+    ['a list on one line, in front of its others', `{ ${DEPENDED}, "eggScriptsConfig": { "require": ["./a.js", "b"] } }`, `{ ${DEPENDED}, "eggScriptsConfig": { "require": ["egg-carton/register", "./a.js", "b"] } }`],
+    ['a list on several lines', `{\r\n  ${DEPENDED},\r\n  "eggScriptsConfig": {\r\n    "require": [\r\n      "b"\r\n    ]\r\n  }\r\n}\r\n`, `{\r\n  ${DEPENDED},\r\n  "eggScriptsConfig": {\r\n    "require": [\r\n      "egg-carton/register",\r\n      "b"\r\n    ]\r\n  }\r\n}\r\n`],
+    ['a section "egg" of its own, whose list is another', `{ ${DEPENDED}, "egg": { "require": ["egg-carton/register"] } }`, `{ ${DEPENDED}, "egg": { "require": ["egg-carton/register"] }, ${REGISTERED} }`],
   ] as const) {
-    it(`adds the module that workers load first to a package.json with ${title}`, async () => {
+    it(`adds the module that egg-scripts preloads to a package.json with ${title}`, async () => {
       assert.equal((await initialised(before)).text, after);
       assert.equal((await initialised(after)).text, after);
     });
   }
 
-  it('leaves a dependency and a module alone that are there, wherever they stand', async () => {
-    const text = '{ "egg": { "require": ["./first.js", "egg-carton/register"] }, "devDependencies": { "egg-carton": "file:../x" } }';
-    assert.equal((await initialised(text)).text, text);
+  it('names the module by its path in the application where it is installed there, so that any working directory will do', async () => {
+    const installed = { 'node_modules/egg-carton/register.js': '' };
+    const { text } = await initialised(`{ ${DEPENDED} }`, installed);
+    assert.equal(text, `{ ${DEPENDED}, "eggScriptsConfig": { "require": ["./node_modules/egg-carton/register.js"] } }`);
+    assert.equal((await initialised(text, installed)).text, text);
   });
+
+  for (const form of ['egg-carton/register', 'egg-carton/register.js', './node_modules/egg-carton/register.js', './node_modules/egg-carton/register', '/srv/shop/node_modules/egg-carton/register.js', path.join(ROOT, 'register.js')]) {
+    it(`leaves a dependency and a module alone that are there, wherever they stand: ${path.isAbsolute(form) && form.startsWith(ROOT) ? 'the path of this package' : form}`, async () => {
+      const text = `{ "eggScriptsConfig": { "require": ["./first.js", ${JSON.stringify(form)}] }, "devDependencies": { "egg": "3", "egg-carton": "file:../x" } }`;
+      assert.equal((await initialised(text)).text, text);
+      assert.equal((await initialised(text, { 'node_modules/egg-carton/register.js': '' })).text, text);
+    });
+  }
 
   for (const [title, section] of [
     ['a list that is a string', '{ "require": "./a.js" }'],
     ['a list that is an object', '{ "require": { "a": 1 } }'],
     ['a section that is no object', 'true'],
-    ['a name that stands there twice', '{ "require": [] }, "egg": { "require": ["./a.js"] }'],
+    ['a name that stands there twice', '{ "require": [] }, "eggScriptsConfig": { "require": ["./a.js"] }'],
   ] as const) {
     it(`leaves ${title} alone, and says what to write`, async () => {
-      const text = `{ ${DEPENDED}, "egg": ${section} }`;
+      const text = `{ ${DEPENDED}, "eggScriptsConfig": ${section} }`;
       const { text: after, lines } = await initialised(text);
       assert.equal(after, text);
-      assert.match(lines, /"egg\.require" is not a list, and was left as it is\. Make it one that begins with "egg-carton\/register"/);
+      assert.match(lines, /"eggScriptsConfig\.require" is not a list, and was left as it is\. Make it one that begins with "egg-carton\/register"/);
     });
   }
 });
 
 /** A package.json after `init`, and what that said. */
-async function initialised(packageText: string): Promise<{ text: string; lines: string }> {
-  return withApplication({ 'package.json': packageText, 'app/router.js': '' }, async (baseDir) => {
+async function initialised(packageText: string, files: Readonly<Record<string, string>> = {}): Promise<{ text: string; lines: string }> {
+  return withApplication({ 'package.json': packageText, 'app/router.js': '', ...files }, async (baseDir) => {
     const terminal = new FakeTerminal();
     assert.equal(await main(['init', baseDir, '--yes'], terminal), 0);
     return { text: fs.readFileSync(path.join(baseDir, 'package.json'), 'utf8'), lines: terminal.lines.join('\n') };

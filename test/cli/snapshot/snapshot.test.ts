@@ -75,7 +75,7 @@ describe('egg-carton snapshot', () => {
     const { code, out, error } = await run();
     assert.equal(code, 0, error);
     assert.equal(error, '');
-    const steps = /^Building the snapshots of shop for the environment "prod", scope "carton"\nNODE_ENV=production was set, since nothing names an environment\.\n\nhost: booting the application\n(?:.*\n)*?host: done in [\d.]+ s\nfunction: booting the application\n(?:.*\n)*?function: done in [\d.]+ s\n\n/;
+    const steps = /^Building the snapshots of shop for the environment "prod", scope "carton"\nNODE_ENV=production was set, as egg-scripts does\.\n\nhost: booting the application\n(?:.*\n)*?host: done in [\d.]+ s\nfunction: booting the application\n(?:.*\n)*?function: done in [\d.]+ s\n\n/;
     assert.match(out, steps);
     assert.match(out.replace(steps, ''), /^ +host +function\nsize +[\d.]+ MB +[\d.]+ MB\n(?:.*\n){4}delayed requests +0 +\d+\n\nhost {6}\.carton\/[0-9a-f]{64}\.snapshot\nfunction {2}\.carton\/[0-9a-f]{64}\.snapshot\n/);
     assert.ok(!out.includes('\u001b'), 'no colors for a pipe');
@@ -89,6 +89,36 @@ describe('egg-carton snapshot', () => {
     assert.equal(code, 0, error);
     assert.match(out, /Functions have no snapshot: the plugin "carton" is not enabled in the environment "prod"\.\n$/);
     assert.deepEqual(stored().filter((name) => name.endsWith('.json')), ['host.json']);
+  });
+
+  for (const [title, env, file] of [
+    ['EGG_SERVER_ENV', { EGG_SERVER_ENV: 'pre' }, undefined],
+    ['config/env', {}, 'pre\n'],
+  ] as const) {
+    it(`sets NODE_ENV=production where ${title} alone names the environment, as egg-scripts does`, async () => {
+      if (file !== undefined) write('config/env', file);
+      write('agent.js', "require('fs').appendFileSync(`${__dirname}/node-env`, `${process.env.NODE_ENV}\\n`);\n");
+      const { code, out, error } = await run({ env });
+      assert.equal(code, 0, error);
+      assert.match(out, /^Building the snapshots of shop for the environment "pre", scope "carton"\nNODE_ENV=production was set, as egg-scripts does\.\n\n/);
+      assert.equal(fs.readFileSync(path.join(baseDir, 'node-env'), 'utf8').split('\n')[0], 'production');
+    });
+  }
+
+  it('leaves a NODE_ENV alone that is set', async () => {
+    const { code, out } = await run({ env: { NODE_ENV: 'development', EGG_SERVER_ENV: 'prod' } });
+    assert.equal(code, 0);
+    assert.doesNotMatch(out, /NODE_ENV/);
+  });
+
+  it('preloads in both recordings what egg-scripts preloads, and not its own module', async () => {
+    write('package.json', JSON.stringify({ name: 'shop', dependencies: { egg: '3' }, egg: { typescript: true }, eggScriptsConfig: { require: ['egg-carton/register', './preload.js'] } }));
+    write('preload.js', "const { argv, execArgv } = process;\nrequire('fs').appendFileSync(`${__dirname}/preloads`, `${JSON.stringify([require('path').basename(argv[1] ?? ''), execArgv])}\\n`);\n");
+    const { code, error } = await run();
+    assert.equal(code, 0, error);
+    const flags = ['--require', path.join(baseDir, 'preload.js'), '--require', require.resolve('source-map-support/register')];
+    const lines = fs.readFileSync(path.join(baseDir, 'preloads'), 'utf8').trim().split('\n');
+    assert.deepEqual(lines.map((line) => JSON.parse(line) as unknown), [['recording_process.js', flags], ['recording_process.js', flags]]);
   });
 
   it('builds what a host uses that is started without naming an environment', async () => {
