@@ -25,7 +25,7 @@ export async function buildSnapshots(application: Application): Promise<Record<S
   delete process.env[DIRECTORY_VARIABLE];
   const env = { ...process.env, ...application.environment('carton') };
   await promisify(execFile)(process.execPath, [CLI, 'snapshot', baseDir], { cwd: baseDir, env });
-  const directory = snapshotDirectory(baseDir);
+  const directory = snapshotDirectory({ baseDir, env: 'prod', scope: 'carton' });
   return { function: built(directory, 'function'), host: built(directory, 'host') };
 }
 

@@ -79,7 +79,8 @@ export function buildSnapshots(options: BuildSnapshotsOptions): SnapshotsBuild {
 }
 
 function planOf(role: SnapshotRole, { application, functions, warmUps }: RecordedHost): RecordingPlan {
-  return { subject: snapshotSubject(application, role), directory: snapshotDirectory(application.baseDir), application, functions, warmUps };
+  const subject = snapshotSubject(application, role);
+  return { subject, directory: snapshotDirectory(subject), application, functions, warmUps };
 }
 
 function nameOf(baseDir: string): string {

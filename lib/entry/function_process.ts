@@ -28,7 +28,7 @@ function replayed({ snapshot, compileCache, application: place }: ProcessBoot): 
   try {
     return startReplay(snapshot, { baseDir: place.baseDir, framework: place.entry });
   } catch (error) {
-    process.stderr.write(`[egg-carton] ${describeWithCode(error)}\n`);
+    process.stdout.write(`[egg-carton] ${describeWithCode(error)}\n`);
     return undefined;
   }
 }

@@ -29,7 +29,7 @@ export class HostSnapshots {
   constructor(environment: HostEnvironment) {
     const { application, config, hostProcess } = environment;
     this.#environment = environment;
-    this.#directory = snapshotDirectory(application.baseDir);
+    this.#directory = snapshotDirectory(snapshotSubject(application, 'function'));
     this.#compileCache = new HostDirectory(config.directory, hostProcess, application.baseDir).compileCache;
   }
 

@@ -33,12 +33,13 @@ export function registerProcess(): void {
     if (replay !== undefined) settleInTime(replay, systemClock);
   } catch (error) {
     setRegistration({ replay: undefined, isMissing: true });
-    process.stderr.write(`[egg-carton] ${describeWithCode(error)}\n`);
+    // Not on stderr: egg-scripts takes a line there for a failed start.
+    process.stdout.write(`[egg-carton] ${describeWithCode(error)}\n`);
   }
 }
 
 function replayOf(subject: SnapshotSubject): Replay | undefined {
-  const found = currentSnapshot(snapshotDirectory(subject.baseDir), 'host');
+  const found = currentSnapshot(snapshotDirectory(subject), 'host');
   if (found === undefined) return undefined;
   const opened = openSnapshot(found);
   expectSubject(opened, subject);

@@ -50,7 +50,7 @@ export class HeldBytes {
       throw new CartonError('CARTON_SNAPSHOT_DAMAGED', { of: path, expected: `the SHA-256 ${sha256}`, got: bytes === undefined ? 'no file' : 'another' });
     } catch (error) {
       this.#isGone = true;
-      process.stderr.write(`[egg-carton] ${describeWithCode(error)}\n`);
+      process.stdout.write(`[egg-carton] ${describeWithCode(error)}\n`);
       return undefined;
     }
   }

@@ -11,7 +11,7 @@ import { closeSync, fsyncSync, mkdirSync, openSync, readdirSync, renameSync, rmS
 import { basename, dirname, join, resolve } from 'node:path';
 import { CartonError, describe } from '../support/errors';
 import { damaged, digestOf, open, type Opened } from './format';
-import type { SnapshotReference, SnapshotRole } from './manifest';
+import type { SnapshotReference, SnapshotRole, SnapshotSubject } from './manifest';
 import { expectOwnDirectory, readSafely, SNAPSHOT_BYTES } from './safe_file';
 
 export const DIRECTORY_VARIABLE = 'EGG_CARTON_SNAPSHOT_DIR';
@@ -25,10 +25,14 @@ const POINTER_BYTES = 1024;
 /** A process that has read a pointer opens its file at once. */
 const KEPT_MS = 10 * 60_000;
 
-/** `.carton` in the application, unless the environment names another one, absolute or relative to the application. */
-export function snapshotDirectory(baseDir: string): string {
+/**
+ * `.carton/<scope>_<environment>` in the application, as one image serves several environments; or the directory that
+ * the variable names, absolute or relative to the application.
+ */
+export function snapshotDirectory({ baseDir, env, scope }: Pick<SnapshotSubject, 'baseDir' | 'env' | 'scope'>): string {
+  const name = [scope, env].filter((part) => part !== '').join('_').replace(/[^\w-]/g, (char) => `%${char.charCodeAt(0).toString(16)}`);
   // Processes of one host have several working directories, and an empty variable names none.
-  return resolve(baseDir, process.env[DIRECTORY_VARIABLE]?.trim() || '.carton');
+  return resolve(baseDir, process.env[DIRECTORY_VARIABLE]?.trim() || join('.carton', name || 'default'));
 }
 
 /** The current snapshot of a role. Undefined where none was built. Throws `CARTON_SNAPSHOT_DAMAGED` or `_UNSAFE`. */

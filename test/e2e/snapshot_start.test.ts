@@ -51,7 +51,7 @@ describe('egg-scripts start after egg-carton snapshot', () => {
     });
   }
 
-  const stored = (): string[] => readdirSync(path.join(baseDir, '.carton')).sort();
+  const stored = (): string[] => readdirSync(path.join(baseDir, '.carton/prod')).sort();
 
   /** Starts a daemon from `cwd`, asks each kind of process how it was loaded, and stops it. */
   async function startFrom(cwd: string): Promise<{ agent: Loading; worker: Loading; instance: Loading & { snapshot: { path: string } | null }; printed: string }> {

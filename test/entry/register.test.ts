@@ -17,14 +17,15 @@ const PROGRAM = `
   require(process.env.CARTON_ROOT + '/register.js');
   const registration = globalThis[Symbol.for('egg-carton.registration')];
   const { Application } = require(process.env.CARTON_ROOT + '/node_modules/egg');
-  require('fs').writeSync(1, JSON.stringify({ registration: registration && { replay: registration.replay !== undefined, isMissing: registration.isMissing, served: registration.replay?.served }, application: typeof Application }));
+  require('fs').writeSync(3, JSON.stringify({ registration: registration && { replay: registration.replay !== undefined, isMissing: registration.isMissing, served: registration.replay?.served }, application: typeof Application }));
   process.exit(0);
 `;
 
 interface Told {
   readonly registration?: { readonly replay: boolean; readonly isMissing: boolean; readonly served?: number };
   readonly application: string;
-  readonly stderr: string;
+  /** What was printed, on stdout alone: egg-scripts takes a line on stderr for a failed start. */
+  readonly printed: string;
 }
 
 describe('egg-carton/register', () => {
@@ -50,26 +51,27 @@ describe('egg-carton/register', () => {
 
   function register(environment: NodeJS.ProcessEnv = {}, options: string = JSON.stringify({ baseDir, framework: path.join(directory, 'node_modules/egg') })): Told {
     const child = spawnSync(process.execPath, ['-e', PROGRAM, '--', 'agent_worker.js', options], {
-      encoding: 'utf8', cwd: baseDir, timeout: 20_000,
+      encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe', 'pipe'], cwd: baseDir, timeout: 20_000,
       env: { ...process.env, EGG_CARTON_SNAPSHOT_DIR: snapshots, CARTON_ROOT: ROOT, EGG_HOME: directory, NODE_ENV: 'production', EGG_SERVER_ENV: undefined, ...environment },
     });
     assert.equal(child.status, 0, `${child.signal} ${child.stderr}`);
-    return { ...(JSON.parse(child.stdout) as Told), stderr: child.stderr };
+    assert.equal(child.stderr, '');
+    return { ...(JSON.parse(child.output[3] as string) as Told), printed: child.stdout };
   }
 
   function quiet(told: Told, line: RegExp): void {
     assert.deepEqual(told.registration, { replay: false, isMissing: true });
     assert.equal(told.application, 'function');
-    assert.match(told.stderr, line);
-    assert.equal(told.stderr.trim().split('\n').length, 1, told.stderr);
+    assert.match(told.printed, line);
+    assert.equal(told.printed.trim().split('\n').length, 1, told.printed);
   }
 
   it('has the process load from the snapshot that fits, without a word', () => {
-    const { registration, application, stderr } = register();
+    const { registration, application, printed } = register();
     assert.equal(registration?.replay, true);
     assert.equal(registration?.isMissing, false);
     assert.ok((registration?.served ?? 0) > 50);
-    assert.deepEqual([application, stderr], ['function', '']);
+    assert.deepEqual([application, printed], ['function', '']);
   });
 
   it('does so, too, in a process that has no options, by its working directory', () => {
@@ -77,17 +79,17 @@ describe('egg-carton/register', () => {
   });
 
   it('says nothing where there is none', () => {
-    const { registration, stderr } = register({ EGG_CARTON_SNAPSHOT_DIR: path.join(directory, 'none') });
+    const { registration, printed } = register({ EGG_CARTON_SNAPSHOT_DIR: path.join(directory, 'none') });
     assert.deepEqual(registration, { replay: false, isMissing: true });
-    assert.equal(stderr, '');
+    assert.equal(printed, '');
   });
 
   it('does nothing where files change under a running application', () => {
     rmSync(path.join(baseDir, 'config/env'));
     try {
       for (const environment of [{ NODE_ENV: 'development' }, { NODE_ENV: 'test' }, { EGG_SERVER_ENV: 'local' }, { EGG_SERVER_ENV: 'unittest' }]) {
-        const { registration, stderr } = register(environment);
-        assert.deepEqual([registration, stderr], [undefined, '']);
+        const { registration, printed } = register(environment);
+        assert.deepEqual([registration, printed], [undefined, '']);
       }
     } finally {
       writeFileSync(path.join(baseDir, 'config/env'), 'prod');

@@ -148,14 +148,17 @@ describe('the directory of snapshots', () => {
     }
   });
 
-  it('is .carton in the application, or the one that the environment names, relative to the application', () => {
+  it('is one of .carton for each scope and environment, or the one that the variable names, relative to the application', () => {
+    const prod = { baseDir: '/app', env: 'prod', scope: '' };
     const before = process.env[DIRECTORY_VARIABLE];
     try {
       delete process.env[DIRECTORY_VARIABLE];
-      assert.equal(snapshotDirectory('/app'), '/app/.carton');
-      for (const [value, expected] of [['', '/app/.carton'], ['/srv/snapshots', '/srv/snapshots'], ['../snapshots', '/snapshots']]) {
+      assert.equal(snapshotDirectory({ ...prod, scope: 'en' }), '/app/.carton/en_prod');
+      assert.equal(snapshotDirectory({ ...prod, env: '' }), '/app/.carton/default');
+      assert.equal(snapshotDirectory({ ...prod, env: '../up' }), '/app/.carton/%2e%2e%2fup');
+      for (const [value, expected] of [['', '/app/.carton/prod'], ['/srv/snapshots', '/srv/snapshots'], ['../snapshots', '/snapshots']]) {
         process.env[DIRECTORY_VARIABLE] = value;
-        assert.equal(snapshotDirectory('/app'), expected);
+        assert.equal(snapshotDirectory(prod), expected);
       }
     } finally {
       if (before === undefined) delete process.env[DIRECTORY_VARIABLE];

@@ -21,7 +21,7 @@ const NAMED = 50;
 /** Throws `CARTON_SNAPSHOT_MISSING`. What else is wrong it tells itself, of each role. */
 export function verifySnapshots(baseDir: string, terminal: Terminal): number {
   const application = applicationAt(baseDir);
-  const directory = snapshotDirectory(baseDir);
+  const directory = snapshotDirectory(snapshotSubject(application, 'host'));
   const verdicts = ROLES.map((role) => verifyRole(directory, snapshotSubject(application, role), terminal));
   if (verdicts.every((verdict) => verdict === 'missing')) {
     throw new CartonError('CARTON_SNAPSHOT_MISSING', { expected: `a snapshot in ${directory}`, got: 'none' });

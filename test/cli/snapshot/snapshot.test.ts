@@ -69,7 +69,7 @@ describe('egg-carton snapshot', () => {
     return { code, ...printed };
   }
 
-  const stored = (): string[] => fs.readdirSync(path.join(baseDir, '.carton')).sort();
+  const stored = (environment = 'carton_prod'): string[] => fs.readdirSync(path.join(baseDir, '.carton', environment)).sort();
 
   it('builds both snapshots, says how far it is, and what they hold', async () => {
     const { code, out, error } = await run();
@@ -77,7 +77,7 @@ describe('egg-carton snapshot', () => {
     assert.equal(error, '');
     const steps = /^Building the snapshots of shop for the environment "prod", scope "carton"\nNODE_ENV=production was set, as egg-scripts does\.\n\nhost: booting the application\n(?:.*\n)*?host: done in [\d.]+ s\nfunction: booting the application\n(?:.*\n)*?function: done in [\d.]+ s\n\n/;
     assert.match(out, steps);
-    assert.match(out.replace(steps, ''), /^ +host +function\nsize +[\d.]+ MB +[\d.]+ MB\n(?:.*\n){4}delayed requests +0 +\d+\n\nhost {6}\.carton\/[0-9a-f]{64}\.snapshot\nfunction {2}\.carton\/[0-9a-f]{64}\.snapshot\n/);
+    assert.match(out.replace(steps, ''), /^ +host +function\nsize +[\d.]+ MB +[\d.]+ MB\n(?:.*\n){4}delayed requests +0 +\d+\n\nhost {6}\.carton\/carton_prod\/[0-9a-f]{64}\.snapshot\nfunction {2}\.carton\/carton_prod\/[0-9a-f]{64}\.snapshot\n/);
     assert.ok(!out.includes('\u001b'), 'no colors for a pipe');
     const files = stored();
     assert.deepEqual(files.filter((name) => name.endsWith('.json')), ['function.json', 'host.json']);
@@ -88,7 +88,7 @@ describe('egg-carton snapshot', () => {
     const { code, out, error } = await run({ env: { EGG_SERVER_SCOPE: undefined } });
     assert.equal(code, 0, error);
     assert.match(out, /Functions have no snapshot: the plugin "carton" is not enabled in the environment "prod"\.\n$/);
-    assert.deepEqual(stored().filter((name) => name.endsWith('.json')), ['host.json']);
+    assert.deepEqual(stored('prod').filter((name) => name.endsWith('.json')), ['host.json']);
   });
 
   for (const [title, env, file] of [
@@ -143,7 +143,7 @@ describe('egg-carton snapshot', () => {
       const before = stored();
       const { code, out, error } = await run({ args: ['--verify'] });
       assert.equal(code, 0, error);
-      assert.match(out, /\n✓ host {6}as on disk: \.carton\/[0-9a-f]{64}\.snapshot\n✓ function {2}as on disk: \.carton\/[0-9a-f]{64}\.snapshot\n$/);
+      assert.match(out, /\n✓ host {6}as on disk: \.carton\/carton_prod\/[0-9a-f]{64}\.snapshot\n✓ function {2}as on disk: \.carton\/carton_prod\/[0-9a-f]{64}\.snapshot\n$/);
       assert.deepEqual(stored(), before);
     });
 
@@ -182,7 +182,7 @@ describe('egg-carton snapshot', () => {
     it('ends with CARTON_SNAPSHOT_MISSING where none was built', async () => {
       const { code, error } = await run({ args: ['--verify'] });
       assert.equal(code, 1);
-      assert.match(error, /^CARTON_SNAPSHOT_MISSING: .*\/\.carton, got none/);
+      assert.match(error, /^CARTON_SNAPSHOT_MISSING: .*\/\.carton\/carton_prod, got none/);
     });
   });
 
