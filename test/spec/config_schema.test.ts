@@ -32,7 +32,7 @@ describe('config.default', () => {
   it('has the keys of the schema, and the defaults that the schema documents', () => {
     const atPath = (path: string): unknown => path.split('.').reduce<unknown>((at, key) => (at as Record<string, unknown> | null)?.[key], carton);
     for (const { path, default: documented } of configKeys()) {
-      if (/^(?:functionDefaults|ingress)$/.test(path) || /^(?:functionDefaults\.rateLimit|ingress\.cors)\./.test(path)) continue;
+      if (/^(?:functionDefaults|ingress|snapshot)$/.test(path) || /^(?:functionDefaults\.rateLimit|ingress\.cors)\./.test(path)) continue;
       assert.deepEqual(atPath(path), documented, path);
     }
     const leaves = (value: object, prefix: string): string[] => Object.entries(value).flatMap(([key, item]) =>
@@ -62,6 +62,8 @@ describe('validateConfig', () => {
 
   it('tells key, expectation and value', () => {
     refuses({ 'ingress.oneapiPath': 'oneapi' }, /config\.carton\.ingress\.oneapiPath: expected a path that begins and ends with "\/", such as "\/oneapi\/", got "oneapi"\./);
+    refuses({ 'snapshot.warmUps': [{ function: '' }] }, /config\.carton\.snapshot\.warmUps/);
+    refuses({ 'snapshot.directory': '/x' }, /config\.carton\.snapshot\.directory: expected a known key/);
     refuses({ maxInstances: 0 }, /config\.carton\.maxInstances: expected an integer from 1 to 10000, got 0/);
     refuses({ launcher: undefined }, /config\.carton\.launcher: expected "auto", "spawn", "inline", got nothing/);
     refuses({ ingress: 5 }, /config\.carton\.ingress: expected an object of ingress settings, got 5/);
