@@ -3,7 +3,7 @@
  * loaded from them, since an idle instance is to be small. Read again, they are verified again.
  */
 import type { SnapshotReference } from '../protocol/control';
-import { systemClock, type Timer } from '../support/clock';
+import { systemClock, type Clock, type Timer } from '../support/clock';
 import { CartonError, describeWithCode } from '../support/errors';
 import { digestOf } from './format';
 import { readSafely } from './safe_file';
@@ -11,16 +11,28 @@ import { readSafely } from './safe_file';
 /** Milliseconds without use, after which they are let go: what is loaded late comes in bursts. */
 const HELD_MS = 2_000;
 
+export interface HeldBytesOptions {
+  readonly reference: SnapshotReference;
+  /** @default the system's */
+  readonly clock?: Clock;
+  /** Takes the line about a file that is not what it was. @default stdout: egg-scripts takes stderr for a failed start */
+  readonly tell?: (line: string) => void;
+}
+
 export class HeldBytes {
   readonly #reference: SnapshotReference;
+  readonly #clock: Clock;
+  readonly #tell: (line: string) => void;
   #bytes: Buffer | undefined;
   #isBooting = true;
   #isGone = false;
   #idle: Timer | undefined;
 
-  constructor(bytes: Buffer, reference: SnapshotReference) {
+  constructor(bytes: Buffer, { reference, clock = systemClock, tell = (line) => process.stdout.write(`${line}\n`) }: HeldBytesOptions) {
     this.#bytes = bytes;
     this.#reference = reference;
+    this.#clock = clock;
+    this.#tell = tell;
   }
 
   /** Undefined where the file is not what it was; that is told once, and whoever asks goes to the disk. */
@@ -38,7 +50,7 @@ export class HeldBytes {
 
   #letGoLater(): void {
     this.#idle?.cancel();
-    this.#idle = systemClock.after(HELD_MS, () => (this.#bytes = undefined));
+    this.#idle = this.#clock.after(HELD_MS, () => (this.#bytes = undefined));
   }
 
   #read(): Buffer | undefined {
@@ -50,7 +62,7 @@ export class HeldBytes {
       throw new CartonError('CARTON_SNAPSHOT_DAMAGED', { of: path, expected: `the SHA-256 ${sha256}`, got: bytes === undefined ? 'no file' : 'another' });
     } catch (error) {
       this.#isGone = true;
-      process.stdout.write(`[egg-carton] ${describeWithCode(error)}\n`);
+      this.#tell(`[egg-carton] ${describeWithCode(error)}`);
       return undefined;
     }
   }

@@ -37,7 +37,7 @@ export function startReplay(reference: SnapshotReference, place: Place): Replay 
 
 /** For one that has checked everything. Throws `CARTON_SNAPSHOT_MISMATCH`. */
 export function replayOpened(opened: Opened, reference: SnapshotReference, place: Place): Replay {
-  const replay = new Replayer(opened, new HeldBytes(opened.bytes, reference), place);
+  const replay = new Replayer(opened, new HeldBytes(opened.bytes, { reference }), place);
   replay.install();
   return replay;
 }
