@@ -21,16 +21,16 @@ const { application } = entry.runInstance(boot, {
 application.then(() => replay?.settle(), () => undefined);
 
 function replayed({ snapshot, compileCache, application: place }: ProcessBoot): Replay | undefined {
-  if (snapshot === null) {
-    if (compileCache !== null) (require('../snapshot/compile_cache') as { useCompileCache: typeof useCompileCache }).useCompileCache(compileCache);
-    return undefined;
+  if (snapshot !== null) {
+    try {
+      return startReplay(snapshot, { baseDir: place.baseDir, framework: place.entry });
+    } catch (error) {
+      // Not on stderr: egg-scripts takes a line there for a failed start.
+      process.stdout.write(`[egg-carton] ${describeWithCode(error)}\n`);
+    }
   }
-  try {
-    return startReplay(snapshot, { baseDir: place.baseDir, framework: place.entry });
-  } catch (error) {
-    process.stdout.write(`[egg-carton] ${describeWithCode(error)}\n`);
-    return undefined;
-  }
+  if (compileCache !== null) (require('../snapshot/compile_cache') as { useCompileCache: typeof useCompileCache }).useCompileCache(compileCache);
+  return undefined;
 }
 
 function readBoot(argument: string | undefined): ProcessBoot {

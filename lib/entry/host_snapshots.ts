@@ -2,13 +2,15 @@
  * The snapshots of a host, in its agent: knows which one function processes are to load the application from, and has
  * those that are missing built once the host is ready.
  */
-import { existsSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { statSync } from 'node:fs';
 import type { SnapshotReference } from '../protocol/control';
 import { functionFlags, inheritedFlags } from '../sandbox/flags';
 import type { Loading } from '../sandbox/spawn';
-import { expectSubject } from '../snapshot/check';
+import { expectSubject, type CheckOptions } from '../snapshot/check';
+import type { ProcessKey } from '../snapshot/key';
 import type { SnapshotRole } from '../snapshot/manifest';
-import { currentSnapshot, openSnapshot, snapshotDirectory } from '../snapshot/store';
+import { currentSnapshot, openSnapshot, prepareDirectory, snapshotDirectory } from '../snapshot/store';
 import { describeWithCode } from '../support/errors';
 import { HostDirectory } from '../support/host_directory';
 import type { HostEnvironment } from '../support/host_environment';
@@ -22,7 +24,8 @@ export class HostSnapshots {
   readonly #directory: string;
   readonly #compileCache: string;
   readonly #missing = new Set<SnapshotRole>();
-  #current: SnapshotReference | null = null;
+  #current: { readonly reference: SnapshotReference; readonly seen: string } | null = null;
+  #functionKey: ProcessKey | undefined;
   #build: Build | undefined;
   #closed = false;
 
@@ -35,14 +38,14 @@ export class HostSnapshots {
 
   get isEnabled(): boolean {
     const { application, config, development } = this.#environment;
-    return config.snapshot.enable && !development && !filesChangeIn(application.options['env']);
+    return config.snapshot.enable && !development && !filesChangeIn(snapshotSubject(application, 'function').env);
   }
 
   /** How a function process that is launched now is to load its code. */
   get loading(): Loading {
-    // Another host, of another environment or version, may have built its own in the same directory since.
-    if (this.#current !== null && !existsSync(this.#current.path)) this.select();
-    return { snapshot: this.#current, compileCache: this.isEnabled && this.#current === null ? this.#compileCache : null };
+    // Another host, of another version, may have built its own in the same directory since.
+    if (this.#current !== null && seenOf(this.#current.reference.path) !== this.#current.seen) this.select();
+    return { snapshot: this.#current?.reference ?? null, compileCache: this.isEnabled ? this.#compileCache : null };
   }
 
   /** Looks for a snapshot that fits. Says in the log why one that is there does not. */
@@ -53,8 +56,10 @@ export class HostSnapshots {
     this.#current = null;
     try {
       const found = currentSnapshot(this.#directory, 'function');
-      if (found !== undefined) expectSubject(openSnapshot(found), snapshotSubject(application, 'function'));
-      this.#current = found ?? null;
+      if (found !== undefined) {
+        expectSubject(openSnapshot(found), snapshotSubject(application, 'function'), this.#check('function'));
+        this.#current = { reference: found, seen: seenOf(found.path) };
+      }
       if (found !== undefined) log.info(`functions start from the snapshot ${found.path}`);
     } catch (error) {
       log.warn(`functions start without a snapshot: ${describeWithCode(error)}`);
@@ -78,6 +83,13 @@ export class HostSnapshots {
     this.#build?.cancel();
   }
 
+  /** An agent looks at installed files, too: it does so once, for all that it launches. */
+  #check(role: SnapshotRole): CheckOptions {
+    const { execArgv } = this.#environment.config;
+    if (role !== 'function' || execArgv.length === 0) return { installed: true };
+    return { installed: true, process: (this.#functionKey ??= processKeyUnder(functionFlags(execArgv))) };
+  }
+
   async #buildOne(role: SnapshotRole, { functions }: Revision): Promise<void> {
     const { application, config, log } = this.#environment;
     const plan = {
@@ -89,14 +101,28 @@ export class HostSnapshots {
     };
     const execArgv = role === 'function' ? functionFlags(config.execArgv) : inheritedFlags(process.execArgv);
     try {
+      // Before a boot of the application that would be in vain.
+      prepareDirectory(this.#directory);
       this.#build = buildSnapshot(plan, { execArgv, background: true, onWarning: (message) => log.warn(message) });
       const { snapshot: { path, sha256, bytes, modules } } = await this.#build.done;
       // Files may have changed since they were recorded.
-      expectSubject(openSnapshot({ path, sha256 }), plan.subject);
+      expectSubject(openSnapshot({ path, sha256 }), plan.subject, this.#check(role));
       log.info(`built a snapshot for the role "${role}": ${modules} files, ${bytes} bytes, ${path}`);
-      if (role === 'function') this.#current = { path, sha256 };
+      if (role === 'function') this.#current = { reference: { path, sha256 }, seen: seenOf(path) };
     } catch (error) {
       if (!this.#closed) log.warn(`the role "${role}" goes on without a snapshot: ${describeWithCode(error)}`);
     }
   }
+}
+
+/** What tells one file from another that has taken its place. '' where there is none. */
+function seenOf(path: string): string {
+  const stats = statSync(path, { throwIfNoEntry: false });
+  return stats === undefined ? '' : [stats.ino, stats.size, stats.mtimeMs, stats.mode, stats.uid].join(' ');
+}
+
+/** V8's tag depends on flags in ways that only V8 knows, so a process that has them is asked. */
+function processKeyUnder(flags: readonly string[]): ProcessKey {
+  const program = `process.stdout.write(JSON.stringify(require(${JSON.stringify(require.resolve('../snapshot/key'))}).processKey()))`;
+  return JSON.parse(execFileSync(process.execPath, [...flags, '-e', program], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'inherit'] })) as ProcessKey;
 }

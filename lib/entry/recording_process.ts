@@ -11,25 +11,21 @@ import type { recordHost } from './recording/host';
 
 const STDIN_FD = 0;
 
-const plan = readPlan(readFileSync(STDIN_FD, 'utf8'));
-// Before anything else is loaded, so that it is recorded.
-const recording = startRecording(plan.subject);
-report({ kind: 'step', step: 'booting the application' });
-const run = plan.subject.role === 'function'
-  ? (require('./recording/functions') as { recordFunctions: typeof recordFunctions }).recordFunctions
-  : (require('./recording/host') as { recordHost: typeof recordHost }).recordHost;
-
-run(plan, report).then(
-  () => {
-    report({ kind: 'step', step: 'writing the snapshot' });
-    report({ kind: 'written', snapshot: summaryOf(recording.write(plan.directory)) });
-    process.exit(0);
-  },
-).catch((error: unknown) => {
+record(readPlan(readFileSync(STDIN_FD, 'utf8'))).then(() => process.exit(0), (error: unknown) => {
   const told = error instanceof Error ? (error.stack ?? error.message) : String(error);
   report({ kind: 'failed', code: error instanceof CartonError ? error.code : undefined, message: error instanceof CartonError ? error.message : told });
   process.exit(1);
 });
+
+async function record(plan: RecordingOrder): Promise<void> {
+  // Before anything else is loaded, so that it is recorded.
+  const recording = startRecording(plan.subject);
+  report({ kind: 'step', step: 'booting the application' });
+  if (plan.subject.role === 'function') await (require('./recording/functions') as { recordFunctions: typeof recordFunctions }).recordFunctions(plan, report);
+  else await (require('./recording/host') as { recordHost: typeof recordHost }).recordHost(plan, report);
+  report({ kind: 'step', step: 'writing the snapshot' });
+  report({ kind: 'written', snapshot: summaryOf(recording.write(plan.directory)) });
+}
 
 function report(message: RecordingReport): void {
   writeSync(REPORT_FD, `${JSON.stringify(message)}\n`);

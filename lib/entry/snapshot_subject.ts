@@ -11,10 +11,16 @@ export function snapshotSubject(application: ApplicationDescriptor, role: Snapsh
     role,
     baseDir,
     framework: entry,
-    env: typeof options['env'] === 'string' ? options['env'] : '',
+    env: environmentOf(application),
     scope: process.env['EGG_SERVER_SCOPE'] ?? '',
     plugins: role === 'function' ? { plugins, disabled: disabledPlugins } : plugins,
   };
+}
+
+/** An application without Egg has none of its own. */
+function environmentOf({ kind, options }: ApplicationDescriptor): string {
+  if (kind === 'module') return process.env['NODE_ENV'] === 'test' ? 'unittest' : 'prod';
+  return typeof options['env'] === 'string' ? options['env'] : '';
 }
 
 /** Environments in which files change under a running application: snapshots are neither used nor built in them. */

@@ -12,7 +12,7 @@ import { join } from 'node:path';
 import { CartonError, describe } from '../support/errors';
 import { internals, resolveFrom } from './commonjs';
 import { contentOf, digestOf, parse, type Opened } from './format';
-import { expectKey, keyOf } from './key';
+import { expectKey, keyOf, type ProcessKey } from './key';
 import { MISSING, type FileNumber, type Manifest, type SnapshotSubject, type Stamps } from './manifest';
 import { expectStamps } from './manifest_check';
 import { isApplicationRoot, isInstalled, locateRoots, type Place } from './roots';
@@ -23,10 +23,18 @@ export interface Difference {
   readonly problem: string;
 }
 
+export interface CheckOptions {
+  /** Of the processes that are to use the snapshot, where they are started with other flags. @default this process's */
+  readonly process?: ProcessKey;
+  /** Looks at the times of installed files, too; otherwise the lockfile speaks for them. @default where there is none */
+  readonly installed?: boolean;
+}
+
 /** Throws `CARTON_SNAPSHOT_MISMATCH`, which names the key that differs, or `_DAMAGED`. */
-export function expectSubject(opened: Opened, subject: SnapshotSubject): void {
-  expectKey(keyOf(subject), opened.manifest.key);
-  const [first] = new Check(opened, subject).application();
+export function expectSubject(opened: Opened, subject: SnapshotSubject, options: CheckOptions = {}): void {
+  const key = keyOf(subject, options.process);
+  expectKey(key, opened.manifest.key);
+  const [first] = new Check(opened, subject).quickly(options.installed ?? key.lockfile === '');
   if (first !== undefined) throw new CartonError('CARTON_SNAPSHOT_MISMATCH', { of: 'key "application"', expected: `${first.path} as it was`, got: first.problem });
 }
 
@@ -48,8 +56,8 @@ class Check {
     this.#place = place;
   }
 
-  application(): readonly Difference[] {
-    const changed = this.#stamps.files.flatMap((stamp) => (this.#isInstalled(stamp[0]) ? [] : this.#file(stamp, false)));
+  quickly(installed: boolean): readonly Difference[] {
+    const changed = this.#stamps.files.flatMap((stamp) => (!installed && this.#isInstalled(stamp[0]) ? [] : this.#file(stamp, false)));
     const isOther = this.#stamps.directories.some(([directory, names]) => namesDigest(this.#directory(directory), this.#isApplicationRoot(directory)) !== names);
     return changed.length > 0 || !isOther ? changed : this.#questions(false);
   }

@@ -144,14 +144,32 @@ export function notFound(request: string, parent: NodeModule | null | undefined)
   return Object.assign(new Error(`Cannot find module '${request}'${stack}`), { code: 'MODULE_NOT_FOUND', requireStack });
 }
 
+/** Node's own, also where a replay answers in its place by now. */
+const stockResolve = internals._resolveFilename;
+
 /** What Node would answer to a file in `directory` now. Undefined where it finds nothing. */
 export function resolveFrom(directory: string, request: string, paths?: readonly string[]): string | undefined {
   const parent = new Module(join(directory, 'x.js'));
   parent.filename = parent.id;
   parent.paths = internals._nodeModulePaths(directory);
   try {
-    return internals._resolveFilename(request, parent, false, paths === undefined ? undefined : { paths });
+    return stockResolve.call(Module, request, parent, false, paths === undefined ? undefined : { paths });
   } catch {
     return undefined;
   }
+}
+
+interface WithHooks {
+  registerHooks?: (...hooks: unknown[]) => unknown;
+}
+
+/** Calls `heard` before hooks are registered by which Node finds or compiles code otherwise (Node 22.15 and later). */
+export function onLoadingHooks(heard: () => void): void {
+  const module = Module as WithHooks;
+  const register = module.registerHooks;
+  if (register === undefined) return;
+  module.registerHooks = function registerHooks(...hooks) {
+    heard();
+    return register.apply(this, hooks);
+  };
 }

@@ -6,13 +6,14 @@ import { dirname, join } from 'node:path';
 import { resolveFrom } from './commonjs';
 import { Contents, digestOf, encodeText, encodingOf } from './format';
 import { MISSING, type FileEntry, type FileNumber, type Manifest, type Stamps } from './manifest';
-import { certain, type RecordedFile, type Recorder } from './recorder';
+import { certain, WRITTEN_MEANWHILE, type RecordedFile, type Recorder } from './recorder';
 import { namesDigest } from './stamps';
 
 /** The bytes of the snapshot. The recorder is stopped by it. */
 export function encodeRecording(recorder: Recorder): { readonly bytes: Buffer; readonly manifest: Manifest } {
   recorder.loadDelayed();
   recorder.stop();
+  omitRewritten(recorder);
   const contents = new Contents();
   const { paths, loader } = recorder;
   const recorded = [...recorder.files.values()];
@@ -45,6 +46,14 @@ export function encodeRecording(recorder: Recorder): { readonly bytes: Buffer; r
     }),
   };
   return { bytes: contents.encode(manifest), manifest };
+}
+
+/** What was loaded and then written anew would be served as it was. */
+function omitRewritten(recorder: Recorder): void {
+  for (const { path } of recorder.files.values()) {
+    const stats = statSync(path, { bigint: true, throwIfNoEntry: false });
+    if (stats === undefined || stats.mtimeNs >= recorder.startedNs) recorder.omit(path, WRITTEN_MEANWHILE);
+  }
 }
 
 type Answers = Parameters<typeof certain>[0];

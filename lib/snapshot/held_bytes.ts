@@ -35,7 +35,7 @@ export class HeldBytes {
     this.#tell = tell;
   }
 
-  /** Undefined where the file is not what it was; that is told once, and whoever asks goes to the disk. */
+  /** Undefined where the file is gone, or not what it was, which is told once; whoever asks goes to the disk. */
   get(): Buffer | undefined {
     this.#bytes ??= this.#read();
     if (!this.#isBooting) this.#letGoLater();
@@ -59,7 +59,10 @@ export class HeldBytes {
     try {
       const bytes = readSafely(path);
       if (bytes !== undefined && digestOf(bytes) === sha256) return bytes;
-      throw new CartonError('CARTON_SNAPSHOT_DAMAGED', { of: path, expected: `the SHA-256 ${sha256}`, got: bytes === undefined ? 'no file' : 'another' });
+      this.#isGone = true;
+      // A later build has removed it; the disk will do.
+      if (bytes === undefined) return undefined;
+      throw new CartonError('CARTON_SNAPSHOT_DAMAGED', { of: path, expected: `the SHA-256 ${sha256}`, got: 'another' });
     } catch (error) {
       this.#isGone = true;
       this.#tell(`[egg-carton] ${describeWithCode(error)}`);

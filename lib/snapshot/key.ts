@@ -15,7 +15,7 @@ const RESOLUTION_FLAG = /^(?:--preserve-symlinks(?:-main)?|-C|--conditions|--exp
 const FLAG_WITH_VALUE = /^(?:-C|--conditions)$/;
 
 /** Beside the application or above it. */
-const LOCKFILES = ['package-lock.json', 'npm-shrinkwrap.json', 'pnpm-lock.yaml', 'yarn.lock'];
+const LOCKFILES = ['package-lock.json', 'npm-shrinkwrap.json', 'pnpm-lock.yaml', 'yarn.lock', 'bun.lock', 'bun.lockb'];
 /** In `node_modules`: what the package manager says that it installed. */
 const INSTALLED = ['.package-lock.json', '.pnpm/lock.yaml', '.yarn-integrity', '.yarn-state.yml'];
 
@@ -34,9 +34,10 @@ export function processKey(): ProcessKey {
   };
 }
 
-export function keyOf(subject: SnapshotSubject): SnapshotKey {
+/** `of` is the key of the processes that are to use the snapshot, where they are started with other flags. */
+export function keyOf(subject: SnapshotSubject, of = processKey()): SnapshotKey {
   return {
-    ...processKey(),
+    ...of,
     role: subject.role,
     env: subject.env,
     scope: subject.scope,

@@ -10,7 +10,7 @@ import { createRequire } from 'node:module';
 import { basename, dirname, extname, isAbsolute, join } from 'node:path';
 import type { Script } from 'node:vm';
 import { setFlagsFromString } from 'node:v8';
-import { compile, evaluate, internals, isCommonJs, isCompilable, isCompiledElsewhere, wrap, type CompiledModule, type ResolveOptions } from './commonjs';
+import { compile, evaluate, internals, isCommonJs, isCompilable, isCompiledElsewhere, onLoadingHooks, wrap, type CompiledModule, type ResolveOptions } from './commonjs';
 import { delayRequires } from './delay';
 import { digestOf } from './format';
 import { keyOf } from './key';
@@ -18,6 +18,9 @@ import { isLoaderFile, loaderRequire } from './loader_face';
 import { MISSING, type FileNumber, type SnapshotKey, type SnapshotSubject } from './manifest';
 import { LoaderQuestions } from './loader_questions';
 import { PathTable } from './paths';
+
+/** Whether those who use the snapshot have the flag, too: a compile cache fits only the flags under which it was taken. */
+const KEEPS_BYTECODE = [...process.execArgv, ...(process.env['NODE_OPTIONS'] ?? '').split(/\s+/)].includes('--no-flush-bytecode');
 
 /** A file that was loaded. */
 export interface RecordedFile {
@@ -33,9 +36,17 @@ export interface RecordedFile {
   readonly sha256: string;
 }
 
+interface Question {
+  readonly request: string;
+  readonly parent: NodeModule | null | undefined;
+  readonly options: ResolveOptions | undefined;
+}
+
 /** Answers that two questions of the same words got in one run; such are left out. */
 const AMBIGUOUS = Symbol('ambiguous');
 type Answer = FileNumber | typeof AMBIGUOUS;
+
+export const WRITTEN_MEANWHILE = 'written while the application was recorded';
 
 /** The steps in which file systems count times; what was written later than this before the start may be ours. */
 const FILE_TIME_STEP_NS = 20_000_000n;
@@ -48,6 +59,8 @@ export class Recorder {
   readonly absolute = new Map<string, Answer>();
   readonly searches = new Map<string, Answer>();
   readonly omitted = new Map<string, string>();
+  /** Bits of the mode that all recorded files have: who may not read one of them may not read the snapshot. */
+  readableBy = 0o777;
   readonly loader: LoaderQuestions;
   readonly baseDir: string;
   readonly #role: SnapshotSubject['role'];
@@ -55,6 +68,8 @@ export class Recorder {
   /** Requests that wait for their first use, by file. */
   readonly #delayedIn = new Map<string, readonly string[]>();
   #isRecording = true;
+  /** Somebody asks Node to load otherwise, by `module.registerHooks`. */
+  #isHooked = false;
 
   constructor(subject: SnapshotSubject) {
     this.key = keyOf(subject);
@@ -72,7 +87,8 @@ export class Recorder {
   /** From now on everything that this process loads is recorded. */
   install(): void {
     // V8 throws away bytecode that has not run for a while; the flag is set back before the caches are taken.
-    setFlagsFromString('--no-flush-bytecode');
+    if (!KEEPS_BYTECODE) setFlagsFromString('--no-flush-bytecode');
+    onLoadingHooks(() => (this.#isHooked = true));
     this.#recordResolutions();
     const { '.js': js, '.json': json } = internals._extensions;
     internals._extensions['.js'] = (module, filename) => {
@@ -106,31 +122,34 @@ export class Recorder {
   /** Nothing that is loaded from now on belongs to the application. */
   stop(): void {
     this.#isRecording = false;
-    setFlagsFromString('--flush-bytecode');
+    if (!KEEPS_BYTECODE) setFlagsFromString('--flush-bytecode');
   }
 
   #recordResolutions(): void {
     const resolve = internals._resolveFilename;
-    const note = (request: string, parent: NodeModule | null | undefined, options: ResolveOptions | undefined, found: string | undefined): void => {
-      if (this.#isRecording && typeof request === 'string') this.#note(request, parent, options, found);
+    const note = (question: Question, found: string | undefined): void => {
+      if (this.#isRecording && !this.#isHooked && typeof question.request === 'string') this.#note(question, found);
     };
     internals._resolveFilename = function _resolveFilename(request, parent, isMain, options) {
+      let found: string;
       try {
-        const found = resolve.call(this, request, parent, isMain, options);
-        note(request, parent, options, found);
-        return found;
+        found = resolve.call(this, request, parent, isMain, options);
       } catch (error) {
         const { code, message } = error as NodeJS.ErrnoException;
         // Not of a package that is there and has no such entry, whose error says more.
-        if (code === 'MODULE_NOT_FOUND' && message.startsWith(`Cannot find module '${request}'`)) note(request, parent, options, undefined);
+        if (code === 'MODULE_NOT_FOUND' && message.startsWith(`Cannot find module '${request}'`)) note({ request, parent, options }, undefined);
         throw error;
       }
+      note({ request, parent, options }, found);
+      return found;
     };
   }
 
-  #note(request: string, parent: NodeModule | null | undefined, options: ResolveOptions | undefined, found: string | undefined): void {
+  #note({ request, parent, options }: Question, found: string | undefined): void {
     // Builtin modules are Node's own business.
     if (found !== undefined && !isAbsolute(found)) return;
+    // Some libraries ask in the name of a parent that is no module.
+    if (parent != null && (typeof parent.path !== 'string' || typeof parent.filename !== 'string')) return;
     // Only dependencies are told from memory that something is missing: an application may be waiting for it.
     const isTold = parent != null && this.paths.isInstalled(parent.filename);
     const answer = found !== undefined ? this.paths.file(found) : isTold ? MISSING : AMBIGUOUS;
@@ -150,11 +169,17 @@ export class Recorder {
     }
   }
 
+  /** Loads from its file in a process with the snapshot, whatever was recorded of it so far. */
+  omit(path: string, reason: string): void {
+    this.omitted.set(path, reason);
+    this.files.delete(path);
+  }
+
   /** Whether the module was compiled and run here. */
   #load(module: CompiledModule, filename: string): boolean {
     const reason = this.#reasonToOmit(module, filename);
     if (reason !== undefined) {
-      this.omitted.set(filename, reason);
+      this.omit(filename, reason);
       return false;
     }
     const isLoader = isLoaderFile(filename);
@@ -168,7 +193,7 @@ export class Recorder {
     const extension = extname(filename);
     if (extension !== '' && extension !== '.js' && extension !== '.cjs') return `${extension} is not CommonJS`;
     if (extension === '.js' && isModuleScope(dirname(filename))) return 'an ES module';
-    if (isCompiledElsewhere(module)) return 'compiled by a hook';
+    if (this.#isHooked || isCompiledElsewhere(module)) return 'compiled by a hook';
     return undefined;
   }
 
@@ -183,16 +208,19 @@ export class Recorder {
   }
 
   #read(path: string, make: (source: string) => { text: string; script: Script | undefined } | undefined, { isJson = false, isLoader = false }): RecordedFile | undefined {
-    const { mtimeNs } = statSync(path, { bigint: true });
+    const { mtimeNs, mode } = statSync(path, { bigint: true });
     const content = readFileSync(path);
     const made = make(content.toString('utf8'));
     const reason = this.paths.file(path) === undefined ? 'outside of the application and its dependencies'
-      : mtimeNs >= this.startedNs ? 'written while the application was recorded'
+      : mtimeNs >= this.startedNs ? WRITTEN_MEANWHILE
         : made === undefined ? 'not CommonJS' : undefined;
-    if (reason !== undefined) this.omitted.set(path, reason);
+    if (reason !== undefined) this.omit(path, reason);
     if (made === undefined) return undefined;
     const file = { path, ...made, isJson, isLoader, mtimeNs, bytes: content.length, sha256: digestOf(content) };
-    if (reason === undefined) this.files.set(path, file);
+    if (reason === undefined) {
+      this.files.set(path, file);
+      this.readableBy &= Number(mode);
+    }
     return file;
   }
 }
@@ -226,7 +254,12 @@ function readScope(directory: string): boolean {
     // None here: the next one up speaks, but not across a package's border.
     return up === directory || basename(directory) === 'node_modules' ? false : isModuleScope(up);
   }
-  return (JSON.parse(text) as { type?: unknown }).type === 'module';
+  try {
+    return (JSON.parse(text.replace(/^\uFEFF/, '')) as { type?: unknown } | null)?.type === 'module';
+  } catch {
+    // Node will tell, if it needs it.
+    return false;
+  }
 }
 
 const PACKAGE = /node_modules[\\/]((?:@[^\\/]+[\\/])?[^\\/]+)[\\/](?!.*node_modules[\\/])/;

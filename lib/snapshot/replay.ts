@@ -9,13 +9,14 @@
  *    there, and what Egg's loader asks, is answered until `settle`, and to dependencies only, never to the application.
  * 3. A module that somebody else compiles (a transpiler, a coverage tool) goes to them with its source.
  */
-import { compile, evaluate, internals, isCompiledElsewhere, notFound, unwrap, type CompiledModule, type ResolveOptions } from './commonjs';
+import { compile, evaluate, internals, isCompiledElsewhere, notFound, onLoadingHooks, unwrap, type CompiledModule, type ResolveOptions } from './commonjs';
 import { open, type Opened } from './format';
 import { HeldBytes } from './held_bytes';
 import { expectKey, processKey } from './key';
 import { loaderRequire, type LoaderSource } from './loader_face';
 import { MISSING, type FileEntry, type FileNumber, type Manifest, type SnapshotReference } from './manifest';
-import { locateRoots, type Place } from './roots';
+import { isInstalled, locateRoots, type Place } from './roots';
+import { expectNodesOwnLoading } from './preloads';
 import { readSafely } from './safe_file';
 
 export interface Replay {
@@ -37,6 +38,7 @@ export function startReplay(reference: SnapshotReference, place: Place): Replay 
 
 /** For one that has checked everything. Throws `CARTON_SNAPSHOT_MISMATCH`. */
 export function replayOpened(opened: Opened, reference: SnapshotReference, place: Place): Replay {
+  expectNodesOwnLoading();
   const replay = new Replayer(opened, new HeldBytes(opened.bytes, { reference }), place);
   replay.install();
   return replay;
@@ -51,6 +53,8 @@ interface Taken {
 }
 
 const JSON_KIND = 1;
+/** Node before 20.7 does not tell otherwise. */
+const MAPS_BY_FLAG = [...process.execArgv, ...(process.env['NODE_OPTIONS'] ?? '').split(/\s+/)].includes('--enable-source-maps');
 
 class Replayer implements Replay, LoaderSource {
   served = 0;
@@ -64,6 +68,8 @@ class Replayer implements Replay, LoaderSource {
   readonly #files: readonly string[];
   readonly #contents = new Map<string, ContentEntry>();
   #settled = false;
+  /** Somebody asks Node to load otherwise, by `module.registerHooks`, which works below us. */
+  #isHooked = false;
   #cachesFit = true;
 
   constructor({ manifest, start }: Opened, bytes: HeldBytes, place: Place) {
@@ -81,6 +87,7 @@ class Replayer implements Replay, LoaderSource {
   }
 
   install(): void {
+    onLoadingHooks(() => (this.#isHooked = true));
     const resolve = internals._resolveFilename;
     const answer = this.#answer.bind(this);
     internals._resolveFilename = function _resolveFilename(request, parent, isMain, options) {
@@ -105,10 +112,11 @@ class Replayer implements Replay, LoaderSource {
   }
 
   #answer(request: string, parent: NodeModule | null | undefined, options: ResolveOptions | undefined): string | undefined {
-    const number = this.#lookUp(request, parent, options);
+    const number = this.#isHooked ? undefined : this.#lookUp(request, parent, options);
     if (number === undefined) return undefined;
     if (number !== MISSING) return this.#files[number];
-    if (this.#settled) return undefined;
+    // Whoever else asked may have got the answer: only dependencies get it from memory.
+    if (this.#settled || !this.#isInstalled(parent?.path)) return undefined;
     throw notFound(request, parent);
   }
 
@@ -119,6 +127,11 @@ class Replayer implements Replay, LoaderSource {
     if (request.charCodeAt(0) === SLASH) return numberIn(absolute, this.#pathKey(request));
     const directory = this.#numbers.get(parent?.path ?? '');
     return directory === undefined ? undefined : numberIn(resolutions[directory] ?? {}, request);
+  }
+
+  #isInstalled(path: string | undefined): boolean {
+    const [root, ...rest] = (this.#manifest.directories[this.#numbers.get(path ?? '') ?? -1] ?? '').split('/');
+    return isInstalled(this.#manifest.roots[Number(root)], rest.join('/'));
   }
 
   /** As the recorder writes it; undefined for a path in an unknown directory. */
@@ -135,6 +148,7 @@ class Replayer implements Replay, LoaderSource {
 
   /** Each content is served once: whoever drops a module and asks for it again wants what is on disk by now. */
   #take(filename: string, isJson: boolean): Taken | undefined {
+    if (this.#isHooked) return undefined;
     const entry = this.#contents.get(filename);
     if (entry === undefined || (entry[2] === JSON_KIND) !== isJson) return undefined;
     this.#contents.delete(filename);
@@ -147,7 +161,7 @@ class Replayer implements Replay, LoaderSource {
   #run({ entry, bytes }: Taken, module: CompiledModule, filename: string): void {
     const text = this.#text({ entry, bytes });
     // Node maps stack traces through a file's source map only if it compiled the file itself.
-    const isMapped = (process as { sourceMapsEnabled?: boolean }).sourceMapsEnabled === true && text.includes('sourceMappingURL=');
+    const isMapped = ((process as { sourceMapsEnabled?: boolean }).sourceMapsEnabled ?? MAPS_BY_FLAG) && text.includes('sourceMappingURL=');
     const [, , kind, , , , offset, length] = entry;
     if (isMapped || length === 0 || isCompiledElsewhere(module)) return void module._compile(unwrap(text), filename);
     const at = this.#start + offset;

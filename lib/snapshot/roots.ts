@@ -39,11 +39,23 @@ export function locateRoots(roots: readonly SnapshotRoot[], place: Place): reado
   for (const root of roots) {
     try {
       paths.push(pathOf(root, place, paths));
+      expectNoNewLink(root, paths.at(-1) as string, roots);
     } catch (cause) {
+      if (cause instanceof CartonError) throw cause;
       throw new CartonError('CARTON_SNAPSHOT_MISMATCH', { of: `root ${JSON.stringify(root)}`, expected: 'a directory', got: describe(cause), cause });
     }
   }
   return paths;
+}
+
+/** What was a directory and is a link now would give modules other names than Node does. */
+function expectNoNewLink(root: SnapshotRoot, path: string, roots: readonly SnapshotRoot[]): void {
+  if (root.kind !== 'application' && root.kind !== 'modules') return;
+  const up = root.kind === 'modules' ? root.up : undefined;
+  const isKnown = roots.some((other) => (up === undefined ? other.kind === 'real-application' : other.kind === 'real-modules' && other.up === up));
+  if (!isKnown && realpathSync.native(path) !== path) {
+    throw new CartonError('CARTON_SNAPSHOT_MISMATCH', { of: `root ${JSON.stringify(root)}`, expected: 'a directory', got: `a link to ${realpathSync.native(path)}` });
+  }
 }
 
 function modulesAbove(directory: string, levels: number): string {
@@ -62,7 +74,9 @@ const MODULES = /(?:^|\/)node_modules(?:\/|$)/;
 
 /** Whether a package manager put there what lies at `path` below a root, so that the lockfile speaks for it. */
 export function isInstalled(root: SnapshotRoot | undefined, path: string): boolean {
-  return root?.kind === 'modules' || root?.kind === 'real-modules' || MODULES.test(path);
+  // `.prisma` and its like are generated there; no lockfile speaks for them.
+  if (root?.kind === 'modules' || root?.kind === 'real-modules') return !path.startsWith('.') || path.startsWith('.pnpm/');
+  return MODULES.test(path);
 }
 
 /** Whether the path below a root is the application's own directory, however it is reached. */

@@ -7,7 +7,7 @@
  * 3. What no pointer names is removed by a later builder, after a time in which no process can still be about to read it.
  */
 import { randomBytes } from 'node:crypto';
-import { closeSync, fsyncSync, mkdirSync, openSync, readdirSync, renameSync, rmSync, statSync, utimesSync, writeSync } from 'node:fs';
+import { accessSync, closeSync, constants, fsyncSync, mkdirSync, openSync, readdirSync, renameSync, rmSync, statSync, utimesSync, writeSync } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
 import { CartonError, describe } from '../support/errors';
 import { damaged, digestOf, open, type Opened } from './format';
@@ -58,9 +58,7 @@ export function storeSnapshot(directory: string, role: SnapshotRole, bytes: Buff
   const path = join(directory, sha256 + SUFFIX);
   if (bytes.length > SNAPSHOT_BYTES) throw notWritten(path, `at most ${SNAPSHOT_BYTES} bytes`, String(bytes.length));
   try {
-    // Not for a group to write into, as a umask may have it: it would not be read from then.
-    mkdirSync(directory, { recursive: true, mode: 0o755 });
-    expectOwnDirectory(directory);
+    prepareDirectory(directory);
     replace(path, bytes);
     keepFormer(directory, role);
     replace(pointerOf(directory, role), Buffer.from(`${JSON.stringify({ sha256 })}\n`));
@@ -69,6 +67,18 @@ export function storeSnapshot(directory: string, role: SnapshotRole, bytes: Buff
   }
   removeLeftOvers(directory);
   return { path, sha256 };
+}
+
+/** Makes the directory, if need be. Throws `CARTON_SNAPSHOT_NOT_WRITTEN` or `_UNSAFE` where nothing can be stored in it. */
+export function prepareDirectory(directory: string): void {
+  try {
+    // Not for a group to write into, as a umask may have it: it would not be read from then.
+    mkdirSync(directory, { recursive: true, mode: 0o755 });
+    expectOwnDirectory(directory);
+    accessSync(directory, constants.W_OK);
+  } catch (cause) {
+    throw cause instanceof CartonError ? cause : notWritten(directory, 'a directory that can be written to', describe(cause), cause);
+  }
 }
 
 function notWritten(of: string, expected: string, got: string, cause?: unknown): CartonError {

@@ -6,7 +6,7 @@ import { once } from 'node:events';
 import { createServer, get } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { systemClock } from '../../support/clock';
-import { CartonError } from '../../support/errors';
+import { CartonError, describe } from '../../support/errors';
 import { killGroup, watchHost } from '../../support/host_process';
 import type { ApplicationDescriptor } from '../../support/host_environment';
 import type { RecordingOrder, RecordingReport } from './plan';
@@ -22,6 +22,7 @@ interface EggProcess {
 type EggClass = new (options: Record<string, unknown>) => EggProcess;
 
 const REQUESTS = 3;
+const ANSWER_MS = 2_000;
 
 /** Rejects with the error of the application's boot. */
 export async function recordHost({ application: descriptor, builder }: RecordingOrder, report: (message: RecordingReport) => void): Promise<void> {
@@ -38,7 +39,7 @@ export async function recordHost({ application: descriptor, builder }: Recording
   const host = await recordedHost();
   if (host !== undefined) report({ kind: 'host', host });
   report({ kind: 'step', step: 'warming up' });
-  await request(application);
+  await request(application).catch((error: unknown) => report({ kind: 'warning', message: `the requests that warm up failed: ${describe(error)}` }));
 }
 
 function frameworkOf({ entry }: ApplicationDescriptor): { Agent: EggClass; Application: EggClass } {
@@ -56,7 +57,9 @@ async function request(application: EggProcess): Promise<void> {
   await once(server, 'listening');
   const { port } = server.address() as AddressInfo;
   for (let i = 0; i < REQUESTS; i += 1) {
-    const [response] = (await once(get({ port, host: '127.0.0.1', path: '/egg-carton/no-such-path' }), 'response')) as [NodeJS.ReadableStream];
+    // A route for everything else may take it, and never answer.
+    const signal = AbortSignal.timeout(ANSWER_MS);
+    const [response] = (await once(get({ port, host: '127.0.0.1', path: '/egg-carton/no-such-path', signal }), 'response')) as [NodeJS.ReadableStream];
     response.resume();
     await once(response, 'end');
   }
