@@ -117,7 +117,7 @@ export const CASES: readonly SnapshotCase[] = [
   { name: 'disk-changed', traits: 'exists, stat, readdir and readFile of files that change after the recording and while it runs' },
   { name: 'disk-directories', traits: 'directories that Egg has listed, listed by the application and changed during the start and later' },
   { name: 'disk-reloaded', traits: 'a file and a JSON file of the application that change while it runs and are required again' },
-  { name: 'typescript-hook', traits: 'EGG_TYPESCRIPT with ts-node and tsconfig-paths', variables: { EGG_TYPESCRIPT: 'true', NODE_OPTIONS: '--require ts-node/register/transpile-only' } },
+  { name: 'typescript-hook', traits: 'EGG_TYPESCRIPT with tsconfig-paths, and ts-node by the framework', framework: 'framework', variables: { EGG_TYPESCRIPT: 'true' } },
   { name: 'typescript-on', traits: 'EGG_TYPESCRIPT without a hook: .ts beside .js', variables: { EGG_TYPESCRIPT: 'true' } },
   { name: 'typescript-off', traits: 'egg.typescript in package.json: paths of tsconfig.json, .ts files left alone' },
 ];
