@@ -95,7 +95,7 @@ export const MISSING = -1;
  * What the files looked like, apart from the manifest because only a check reads it: JSON in the contents.
  */
 export interface Stamps {
-  /** [file, time of change in ns, bytes, SHA-256], of every file with a content. */
+  /** [file, time of change in ns, bytes, SHA-256], of every file with a content, and of each own package.json. */
   readonly files: readonly (readonly [file: FileNumber, mtimeNs: string, bytes: number, sha256: string])[];
   /** [directory, digest of the names in it], of each directory of the application's own from which an answer came. */
   readonly directories: readonly (readonly [directory: number, names: string])[];

@@ -1,7 +1,7 @@
 /**
- * What the application's own files looked like when a snapshot of it was recorded. Files that a package manager
- * installed have none: the lockfile, which is part of the key, speaks for them. Runs where a snapshot is recorded, and
- * where one is to be used.
+ * What the application's own directories held when a snapshot of it was recorded. Those that a package manager made have
+ * no stamp: the lockfile, which is part of the key, speaks for them. Runs where a snapshot is recorded, and where one is
+ * to be used.
  */
 import { createHash } from 'node:crypto';
 import { readdirSync } from 'node:fs';

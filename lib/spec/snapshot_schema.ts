@@ -13,7 +13,7 @@ const warmUp = exactObject({
 
 export const SNAPSHOT_KEYS = {
   enable: documented(boolean(), {
-    description: 'Whether function processes load the application from a snapshot. Never in development (env `local`), where files change.',
+    description: 'Whether function processes load the application from a snapshot. Never where files change: in development (env `local`) and in unit tests (env `unittest`).',
     unit: '',
     default: true,
     effect: 'Where there is none, or it does not fit, the application is loaded from its files, and the log says why.',
