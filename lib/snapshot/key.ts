@@ -29,7 +29,7 @@ export function processKey(): ProcessKey {
     node: process.version,
     v8: cachedDataVersionTag(),
     platform: `${process.platform}-${process.arch}`,
-    flags: [...resolutionFlags([...(process.env['NODE_OPTIONS'] ?? '').split(/\s+/), ...process.execArgv]), ...(process.env['NODE_PATH'] ?? '').split(delimiter).filter((path) => path !== '')],
+    flags: [...resolutionFlags(nodeFlags()), ...(process.env['NODE_PATH'] ?? '').split(delimiter).filter((path) => path !== '')],
     typescript: process.env['EGG_TYPESCRIPT'] ?? '',
   };
 }
@@ -53,6 +53,11 @@ export function expectKey(wanted: Partial<SnapshotKey>, got: SnapshotKey): void 
     const [expected, found] = [JSON.stringify(wanted[name]), JSON.stringify(got[name])];
     if (expected !== found) throw new CartonError('CARTON_SNAPSHOT_MISMATCH', { of: `key "${name}"`, expected, got: found });
   }
+}
+
+/** This process's flags of Node, from NODE_OPTIONS and from its command line. */
+export function nodeFlags(): string[] {
+  return [...(process.env['NODE_OPTIONS'] ?? '').split(/\s+/), ...process.execArgv];
 }
 
 function resolutionFlags(flags: readonly string[]): string[] {

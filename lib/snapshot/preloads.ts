@@ -5,6 +5,7 @@
 import Module from 'node:module';
 import { CartonError } from '../support/errors';
 import { internals } from './commonjs';
+import { nodeFlags } from './key';
 
 const PRELOAD = /^(?:-r|--require|--import|--loader|--experimental-loader)(?:=(.*))?$/;
 /** Known to leave loading alone. */
@@ -20,7 +21,7 @@ const NODES_OWN: readonly (readonly [of: () => unknown, word: RegExp])[] = [
 
 /** Throws `CARTON_SNAPSHOT_MISMATCH`. */
 export function expectNodesOwnLoading(): void {
-  const preloads = preloadsOf([...(process.env['NODE_OPTIONS'] ?? '').split(/\s+/), ...process.execArgv]);
+  const preloads = preloadsOf(nodeFlags());
   if (preloads.length === 0) return;
   // Hooks of this kind leave no trace that could be looked at.
   const isHooked = 'registerHooks' in Module || NODES_OWN.some(([of, word]) => !word.test(String(of())));

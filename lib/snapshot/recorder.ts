@@ -13,14 +13,14 @@ import { setFlagsFromString } from 'node:v8';
 import { compile, evaluate, internals, isCommonJs, isCompilable, isCompiledElsewhere, onLoadingHooks, wrap, type CompiledModule, type ResolveOptions } from './commonjs';
 import { delayRequires } from './delay';
 import { digestOf } from './format';
-import { keyOf } from './key';
+import { keyOf, nodeFlags } from './key';
 import { isLoaderFile, loaderRequire } from './loader_face';
 import { MISSING, type FileNumber, type SnapshotKey, type SnapshotSubject } from './manifest';
 import { LoaderQuestions } from './loader_questions';
 import { PathTable } from './paths';
 
 /** Whether those who use the snapshot have the flag, too: a compile cache fits only the flags under which it was taken. */
-const KEEPS_BYTECODE = [...process.execArgv, ...(process.env['NODE_OPTIONS'] ?? '').split(/\s+/)].includes('--no-flush-bytecode');
+const KEEPS_BYTECODE = nodeFlags().includes('--no-flush-bytecode');
 
 /** A file that was loaded. */
 export interface RecordedFile {

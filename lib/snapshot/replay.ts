@@ -12,7 +12,7 @@
 import { compile, evaluate, internals, isCompiledElsewhere, notFound, onLoadingHooks, unwrap, type CompiledModule, type ResolveOptions } from './commonjs';
 import { open, type Opened } from './format';
 import { HeldBytes } from './held_bytes';
-import { expectKey, processKey } from './key';
+import { expectKey, nodeFlags, processKey } from './key';
 import { loaderRequire, type LoaderSource } from './loader_face';
 import { MISSING, type FileEntry, type FileNumber, type Manifest, type SnapshotReference } from './manifest';
 import { isInstalled, locateRoots, type Place } from './roots';
@@ -54,7 +54,7 @@ interface Taken {
 
 const JSON_KIND = 1;
 /** Node before 20.7 does not tell otherwise. */
-const MAPS_BY_FLAG = [...process.execArgv, ...(process.env['NODE_OPTIONS'] ?? '').split(/\s+/)].includes('--enable-source-maps');
+const MAPS_BY_FLAG = nodeFlags().includes('--enable-source-maps');
 
 class Replayer implements Replay, LoaderSource {
   served = 0;
