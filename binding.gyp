@@ -1,0 +1,11 @@
+{
+  "targets": [
+    {
+      "target_name": "forker",
+      "conditions": [
+        ["OS=='linux'", { "sources": ["native/forker.c"], "cflags": ["-std=gnu11", "-Wall", "-Wextra", "-O2"] }],
+        ["OS!='linux'", { "type": "none" }]
+      ]
+    }
+  ]
+}

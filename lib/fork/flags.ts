@@ -1,0 +1,11 @@
+/**
+ * Flags of Node and V8 for templates, and so for all that is forked from them: they are set when the root starts and
+ * hold for every fork.
+ */
+
+/**
+ * A fork has one thread, so V8 must not count on others: with its default flags a fork hangs at its first collection.
+ * The last two keep forks small: V8's memory reducer would collect in each idle fork some seconds after its start and
+ * copy 17 MB that it shares with the template, and a larger young generation touches as many pages as it is large.
+ */
+export const TEMPLATE_FLAGS: readonly string[] = Object.freeze(['--single-threaded', '--v8-pool-size=0', '--no-memory-reducer', '--max-semi-space-size=1']);

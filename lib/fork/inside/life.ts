@@ -1,0 +1,115 @@
+/**
+ * The life of a template, and the first moments of a fork: boot, checkpoint, check, quiet; then, in each fork, all that
+ * makes a process its own. Runs in templates and their forks.
+ *
+ * 1. A template tells exactly one of `ready`, `refused`, `bootFailed`, and forks only after `ready`.
+ * 2. From `ready` on none of its JavaScript runs but what an order asks for: no timer fires, nothing drifts.
+ * 3. In a fork, nothing of the program runs before pid, exits, random numbers and timers are its own.
+ */
+import { Socket } from 'node:net';
+import { CartonError, describe, toWire } from '../../support/errors';
+import { LIMITS } from '../../support/limits';
+import { OP, type Forker } from '../native';
+import type { Fork, TemplateProgram } from '../program';
+import type { Reason } from '../reason';
+import { closeWhatReopens } from './closing';
+import { collectGarbage } from './garbage';
+import { runAfterRestore, runBeforeCheckpoint } from './hooks';
+import { baselineOf, inspect, type Baseline } from './inspection';
+import { Origins } from './origins';
+import { restoreEntropy } from './restore/entropy';
+import { takeOverExits } from './restore/exits';
+import { restoreIdentity } from './restore/identity';
+import { restartTimers } from './restore/timers';
+
+export interface TemplateOrder {
+  /** Absolute path of a `TemplateProgram`. */
+  readonly program: string;
+  readonly argument: unknown;
+}
+
+export interface Surroundings {
+  readonly native: Forker;
+  /** Socket to whoever gives orders. */
+  readonly control: number;
+  /** A pidfd: with that process all templates and forks end. */
+  readonly host: number;
+  /** Whether it stays to reap what it is subreaper of, when nobody gives orders any more. */
+  readonly lingers: boolean;
+}
+
+/** A fork request, as JSON: of an instance, or of a template of its own. */
+export type ForkRequest = { readonly kind: 'fork'; readonly argument: unknown } | ({ readonly kind: 'template' } & TemplateOrder);
+
+interface Warmed {
+  readonly program: TemplateProgram;
+  readonly state: unknown;
+  readonly origins: Origins;
+}
+
+/** Makes this process a template. `inherited` is the state of the one that it was forked from. */
+export async function beTemplate(order: TemplateOrder, surroundings: Surroundings, inherited?: unknown): Promise<void> {
+  const { native, control } = surroundings;
+  const tell = (op: number, message: unknown): void => native.send(control, op, 0, JSON.stringify(message), []);
+  // Anything that is there already is Node's, or was found harmless in the template that this one was forked from.
+  const baseline = await baselineOf();
+  const origins = new Origins();
+  origins.start();
+  let warmed: Warmed;
+  try {
+    const program = require(order.program) as TemplateProgram;
+    warmed = { program, state: await program.warm(order.argument, inherited), origins };
+  } catch (error) {
+    tell(OP.bootFailed, toWire(bootFailure(error, order.program)));
+    return native.exit(1);
+  }
+  const { reasons, reopened } = await goQuiet(origins, baseline);
+  origins.stop();
+  if (reasons.length > 0) {
+    tell(OP.refused, reasons);
+    return native.exit(1);
+  }
+  tell(OP.ready, {});
+  // Not in the middle of a round of the loop that has more to do.
+  setImmediate(() => rest(warmed, surroundings, reopened));
+}
+
+async function goQuiet(origins: Origins, baseline: Baseline): Promise<{ reasons: Reason[]; reopened: number[] }> {
+  const failed = await runBeforeCheckpoint();
+  const first = await inspect(origins, baseline);
+  if (failed.length > 0) return { ...first, reasons: [...failed, ...first.reasons] };
+  if (first.reasons.length === 0) return first;
+  await closeWhatReopens(origins);
+  return inspect(origins, baseline);
+}
+
+function rest(warmed: Warmed, surroundings: Surroundings, reopened: readonly number[]): void {
+  const { native, control, host, lingers } = surroundings;
+  for (;;) {
+    const { op, payload, fds } = native.wait(control, host, lingers, reopened);
+    if (op === OP.fork) return void wake(warmed, surroundings, { request: JSON.parse(payload) as ForkRequest, fd: fds?.[0] as number });
+    if (op === OP.collect) collectGarbage();
+  }
+}
+
+/** In a fork. */
+function wake({ program, state, origins }: Warmed, surroundings: Surroundings, { request, fd }: { request: ForkRequest; fd: number }): void {
+  const { native, host } = surroundings;
+  restoreIdentity();
+  takeOverExits(native);
+  restoreEntropy();
+  restartTimers(origins);
+  if (request.kind === 'template') return void runAfterRestore().then(() => beTemplate(request, { ...surroundings, control: fd, lingers: false }, state));
+  native.endWith(host);
+  const fork: Fork = { channel: new Socket({ fd, readable: true, writable: true }), argument: request.argument, restored: runAfterRestore() };
+  // Whoever does not ask learns it like any rejection that nobody heard; asking later is not too late.
+  program.run?.(fork, state);
+}
+
+function bootFailure(cause: unknown, program: string): CartonError {
+  if (cause instanceof CartonError) return cause;
+  // It travels in one frame, so nothing of it may be of any size.
+  const message = describe(cause).slice(0, LIMITS.errorCharacters);
+  const [name, stack] = cause instanceof Error ? [String(cause.name).slice(0, 100), String(cause.stack).slice(0, LIMITS.errorCharacters)] : ['', undefined];
+  return new CartonError('CARTON_FORK_BOOT_FAILED', { of: program, got: name === '' ? message : `${name}: ${message}`, thrown: { name, message, stack }, cause });
+}

@@ -1,0 +1,1 @@
+export class Origins { start(): void {} stop(): void {} timers(): NodeJS.Timeout[] { return []; } }

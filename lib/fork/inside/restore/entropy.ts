@@ -1,0 +1,2 @@
+export function prepareEntropy(): void {}
+export function restoreEntropy(): void {}
