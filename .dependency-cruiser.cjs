@@ -1,5 +1,5 @@
 // The order of the rooms, as docs/ARCHITECTURE.md has it:
-// support < {spec, protocol} < {snapshot, rpc, registry, observe} < {runtime, sandbox, metering, plugin-sidecar}
+// support < {spec, protocol} < {snapshot, rpc, registry, observe, fork} < {runtime, sandbox, metering, plugin-sidecar}
 //   < scheduler < trigger < ingress < {gateway, oneapi, migrate, console} < entry < {agent, app, cli}
 // A room imports only rooms to its left, and rooms that share braces do not import each other. Types count, too.
 'use strict';
@@ -8,7 +8,7 @@
 const ORDER = [
   ['support'],
   ['spec', 'protocol'],
-  ['snapshot', 'rpc', 'registry', 'observe'],
+  ['snapshot', 'rpc', 'registry', 'observe', 'fork'],
   ['runtime', 'sandbox', 'metering', 'plugin-sidecar'],
   ['scheduler'],
   ['trigger'],
