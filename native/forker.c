@@ -368,6 +368,8 @@ static void leave(struct waiting *template) {
 static napi_value wait_natively(struct waiting *template) {
   struct frame frame;
   bool is_child = false;
+  /* Those that ended while JavaScript ran here, and whose signal went to somebody else. */
+  reap(template->control);
   for (;;) {
     struct pollfd watched[3] = {
       {.fd = signal_pipe[0], .events = POLLIN}, {.fd = template->host, .events = POLLIN}, {.fd = template->control, .events = POLLIN},

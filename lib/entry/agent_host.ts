@@ -7,13 +7,16 @@ import type { HostEnvironment } from '../support/host_environment';
 import type { ProcessBoot } from '../protocol/control';
 import { InlineLauncher } from '../sandbox/inline';
 import type { Launcher } from '../sandbox/launcher';
+import { AutoLauncher } from '../sandbox/auto';
 import { functionFlags } from '../sandbox/flags';
+import { forkObstacle } from '../sandbox/fork_obstacle';
 import { SpawnLauncher, type Loading } from '../sandbox/spawn';
 import { Scheduler } from '../scheduler/scheduler';
 import { serveInstance } from '../runtime/serve';
 import { loadRevision } from '../spec/load';
 import type { Revision } from '../spec/types';
 import { HostSnapshots } from './host_snapshots';
+import { forkLauncher } from './host_templates';
 import { inlineApplication } from './inline_application';
 
 /** Processes kept booted ahead in development, so that a saved file is served at once. */
@@ -29,14 +32,16 @@ export class AgentHost {
   readonly #environment: HostEnvironment;
   readonly #snapshots: HostSnapshots;
   readonly #isInline: boolean;
+  readonly #launcher: Launcher;
 
   constructor(environment: HostEnvironment, { inline }: AgentHostOptions) {
     this.#environment = environment;
     this.#isInline = inline;
     this.#snapshots = new HostSnapshots(environment);
+    this.#launcher = inline ? inlineLauncher(environment) : this.#processLauncher();
     this.scheduler = new Scheduler({
       environment,
-      launcher: inline ? inlineLauncher(environment) : spawnLauncher(environment, this.#snapshots),
+      launcher: this.#launcher,
       loadRevision: (fresh) => revisionOf(environment, fresh),
     });
   }
@@ -45,6 +50,8 @@ export class AgentHost {
   async start(): Promise<void> {
     if (!this.#isInline) this.#snapshots.select();
     await this.scheduler.start();
+    // Workers boot meanwhile; in development the machine is theirs until then.
+    if (!this.#environment.development) this.#launcher.replenish();
   }
 
   /** All is up and nobody waits: a good moment for what takes a while. */
@@ -57,21 +64,30 @@ export class AgentHost {
     this.#snapshots.close();
     await this.scheduler.close();
   }
+
+  #processLauncher(): Launcher {
+    const { config, development, log } = this.#environment;
+    const loading = (): Loading => this.#snapshots.loading;
+    const spawn = new SpawnLauncher({
+      entry: join(__dirname, 'function_process.js'),
+      execArgv: functionFlags(config),
+      process: processBoot(this.#environment),
+      loading,
+      spares: development ? DEVELOPMENT_SPARES : 0,
+      log,
+    });
+    const obstacle = forkObstacle(config);
+    if (obstacle !== undefined) {
+      if (config.launcher !== 'spawn') log.info(`instances are spawned, not forked: ${obstacle}`);
+      return spawn;
+    }
+    const fork = forkLauncher({ environment: this.#environment, process: processBoot(this.#environment), loading, functions: () => this.scheduler.revision?.functions ?? [] });
+    return new AutoLauncher({ fork, spawn, log });
+  }
 }
 
 function processBoot({ application, hostProcess, development }: HostEnvironment): Omit<ProcessBoot, keyof Loading> {
   return { application, hostProcess, development };
-}
-
-function spawnLauncher(environment: HostEnvironment, snapshots: HostSnapshots): Launcher {
-  return new SpawnLauncher({
-    entry: join(__dirname, 'function_process.js'),
-    execArgv: functionFlags(environment.config.execArgv),
-    process: processBoot(environment),
-    loading: () => snapshots.loading,
-    spares: environment.development ? DEVELOPMENT_SPARES : 0,
-    log: environment.log,
-  });
 }
 
 function inlineLauncher(environment: HostEnvironment): Launcher {

@@ -85,9 +85,8 @@ export class HostSnapshots {
 
   /** An agent looks at installed files, too: it does so once, for all that it launches. */
   #check(role: SnapshotRole): CheckOptions {
-    const { execArgv } = this.#environment.config;
-    if (role !== 'function' || execArgv.length === 0) return { installed: true };
-    return { installed: true, process: (this.#functionKey ??= processKeyUnder(functionFlags(execArgv))) };
+    if (role !== 'function') return { installed: true };
+    return { installed: true, process: (this.#functionKey ??= processKeyUnder(functionFlags(this.#environment.config))) };
   }
 
   async #buildOne(role: SnapshotRole, { functions }: Revision): Promise<void> {
@@ -99,7 +98,7 @@ export class HostSnapshots {
       functions: role === 'function' ? functions : [],
       warmUps: config.snapshot.warmUps,
     };
-    const execArgv = role === 'function' ? functionFlags(config.execArgv) : inheritedFlags(process.execArgv);
+    const execArgv = role === 'function' ? functionFlags(config) : inheritedFlags(process.execArgv);
     try {
       // Before a boot of the application that would be in vain.
       prepareDirectory(this.#directory);

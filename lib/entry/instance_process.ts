@@ -1,6 +1,6 @@
 /**
  * The life of a process that serves as an instance: boots the application in the function role while the agent decides
- * whom it serves. Runs in function processes, and in the process that records one for a snapshot.
+ * whom it serves. Runs in function processes, spawned or forked, and in the process that records one for a snapshot.
  */
 import type { Duplex } from 'node:stream';
 import { systemClock } from '../support/clock';
@@ -22,16 +22,35 @@ export interface InstanceProcess {
   readonly onEnd: (code: number) => void;
 }
 
+/** What a process has before it becomes an instance. */
+export interface Booted {
+  /** May still be booting; rejects with what is wrong with it. */
+  readonly application: Promise<BootedApplication>;
+  /** In development. */
+  readonly freshness: Freshness | undefined;
+  /** In development. */
+  readonly output: OutputPrefix | undefined;
+}
+
 /** Never throws: what goes wrong is told on the channel. */
-export function runInstance(boot: ProcessBoot, { channel, onEnd }: InstanceProcess): { readonly application: Promise<BootedApplication> } {
-  // Before anything of the application is loaded.
-  const freshness = boot.development ? new Freshness(boot.application.baseDir).record() : undefined;
-  const output = boot.development ? new OutputPrefix('function process', [process.stdout, process.stderr]) : undefined;
+export function runInstance(boot: ProcessBoot, life: InstanceProcess): { readonly application: Promise<BootedApplication> } {
+  const booted = bootApplication(boot);
   // With all that functions have started: nobody else is left to end it.
   watchHost(boot.hostProcess, systemClock, () => killGroup(process.pid));
   // Ctrl-C in a terminal is the host's to handle.
   process.on('SIGINT', () => undefined);
-  const application = boot.application.kind === 'egg' ? bootEgg(boot.application) : bootModule(boot.application);
+  becomeInstance(boot, booted, life);
+  return booted;
+}
+
+export function bootApplication({ application, development }: ProcessBoot): Booted {
+  // Before anything of the application is loaded.
+  const freshness = development ? new Freshness(application.baseDir).record() : undefined;
+  const output = development ? new OutputPrefix('function process', [process.stdout, process.stderr]) : undefined;
+  return { application: application.kind === 'egg' ? bootEgg(application) : bootModule(application), freshness, output };
+}
+
+export function becomeInstance(boot: ProcessBoot, { application, freshness, output }: Booted, { channel, onEnd }: InstanceProcess): void {
   const instance = serveInstance({
     channel,
     process: boot,
@@ -46,5 +65,4 @@ export function runInstance(boot: ProcessBoot, { channel, onEnd }: InstanceProce
     },
   });
   process.on('SIGTERM', () => instance.drain());
-  return { application };
 }

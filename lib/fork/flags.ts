@@ -9,3 +9,8 @@
  * copy 17 MB that it shares with the template, and a larger young generation touches as many pages as it is large.
  */
 export const TEMPLATE_FLAGS: readonly string[] = Object.freeze(['--single-threaded', '--v8-pool-size=0', '--no-memory-reducer', '--max-semi-space-size=1']);
+
+/** Those of templates, then `flags`, which may say otherwise. */
+export function withTemplateFlags(flags: readonly string[]): string[] {
+  return [...TEMPLATE_FLAGS.filter((flag) => !flags.includes(flag)), ...flags];
+}

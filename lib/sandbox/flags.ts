@@ -4,10 +4,13 @@
  */
 import { existsSync, realpathSync } from 'node:fs';
 import { isAbsolute, join, resolve } from 'node:path';
+import { withTemplateFlags } from '../fork/flags';
+import { forkObstacle, type LaunchConfig } from './fork_obstacle';
 
-/** Of function processes; `configured` is `carton.execArgv`. */
-export function functionFlags(configured: readonly string[]): string[] {
-  return [...inheritedFlags(process.execArgv), ...configured];
+/** Of function processes, those that are spawned too: all that a host starts load from the same snapshot. */
+export function functionFlags(config: LaunchConfig): string[] {
+  const flags = [...inheritedFlags(process.execArgv), ...config.execArgv];
+  return forkObstacle(config) === undefined ? withTemplateFlags(flags) : flags;
 }
 
 const INSPECTOR_FLAG = /^--(?:inspect(?:-brk|-wait|-port)?|debug-port)(?:=|$)/;

@@ -22,8 +22,13 @@ import { readSafely } from './safe_file';
 export interface Replay {
   /** Modules that were loaded from the snapshot so far. */
   readonly served: number;
-  /** The application is ready: from now on only the disk says what is not there, and the file need not be held. */
-  settle(): void;
+  /**
+   * The application is ready: from now on only the disk says what is not there, and the file need not be held. With
+   * `hold` it is held all the same, for processes that share the memory.
+   */
+  settle(options?: { readonly hold?: boolean }): void;
+  /** From now on everything is loaded by Node. */
+  stop(): void;
 }
 
 /**
@@ -68,8 +73,8 @@ class Replayer implements Replay, LoaderSource {
   readonly #files: readonly string[];
   readonly #contents = new Map<string, ContentEntry>();
   #settled = false;
-  /** Somebody asks Node to load otherwise, by `module.registerHooks`, which works below us. */
-  #isHooked = false;
+  /** It was stopped, or somebody asks Node to load otherwise, by `module.registerHooks`, which works below us. */
+  #isOff = false;
   #cachesFit = true;
 
   constructor({ manifest, start }: Opened, bytes: HeldBytes, place: Place) {
@@ -87,7 +92,7 @@ class Replayer implements Replay, LoaderSource {
   }
 
   install(): void {
-    onLoadingHooks(() => (this.#isHooked = true));
+    onLoadingHooks(() => (this.#isOff = true));
     const resolve = internals._resolveFilename;
     const answer = this.#answer.bind(this);
     internals._resolveFilename = function _resolveFilename(request, parent, isMain, options) {
@@ -106,13 +111,19 @@ class Replayer implements Replay, LoaderSource {
     };
   }
 
-  settle(): void {
+  settle({ hold = false } = {}): void {
+    this.#settled = true;
+    if (!hold) this.#bytes.settle();
+  }
+
+  stop(): void {
+    this.#isOff = true;
     this.#settled = true;
     this.#bytes.settle();
   }
 
   #answer(request: string, parent: NodeModule | null | undefined, options: ResolveOptions | undefined): string | undefined {
-    const number = this.#isHooked ? undefined : this.#lookUp(request, parent, options);
+    const number = this.#isOff ? undefined : this.#lookUp(request, parent, options);
     if (number === undefined) return undefined;
     if (number !== MISSING) return this.#files[number];
     // Whoever else asked may have got the answer: only dependencies get it from memory.
@@ -148,7 +159,7 @@ class Replayer implements Replay, LoaderSource {
 
   /** Each content is served once: whoever drops a module and asks for it again wants what is on disk by now. */
   #take(filename: string, isJson: boolean): Taken | undefined {
-    if (this.#isHooked) return undefined;
+    if (this.#isOff) return undefined;
     const entry = this.#contents.get(filename);
     if (entry === undefined || (entry[2] === JSON_KIND) !== isJson) return undefined;
     this.#contents.delete(filename);

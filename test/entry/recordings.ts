@@ -6,8 +6,8 @@ import { spawn } from 'node:child_process';
 import path from 'node:path';
 import type { Readable, Writable } from 'node:stream';
 import { carton as defaults } from '../../config/config.default';
-import { warmUp } from '../../lib/entry/recording/warm_up';
 import type { RecordingPlan } from '../../lib/entry/recording/plan';
+import { launchHere, rehearse } from '../../lib/entry/rehearsal';
 import { snapshotSubject } from '../../lib/entry/snapshot_subject';
 import type { ProcessBoot, SnapshotReference } from '../../lib/protocol/control';
 import { loadRevision } from '../../lib/spec/load';
@@ -43,15 +43,15 @@ export async function runFunctionProcess(plan: RecordingPlan, snapshot: Snapshot
   const child = spawn(process.execPath, [ENTRY, JSON.stringify(boot)], { cwd: plan.application.baseDir, stdio: ['ignore', 'pipe', 'pipe', 'pipe'], detached: true });
   const texts = [child.stdout, child.stderr].map((stream) => textOf(stream as Readable));
   const closed = new Promise<number | null>((resolve) => child.once('close', resolve));
-  await warmUp({
+  await rehearse({
     functions: plan.functions,
     warmUps: calls,
     onWarning: (message) => warnings.push(message),
-    serve: (channel, end) => {
+    launch: launchHere((channel, end) => {
       const far = child.stdio[3] as Readable & Writable;
       channel.pipe(far).pipe(channel);
       child.once('exit', (code) => end(code ?? 1));
-    },
+    }),
   });
   const code = await closed;
   const [stdout = '', stderr = ''] = await Promise.all(texts);

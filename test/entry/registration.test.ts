@@ -9,7 +9,7 @@ describe('lib/entry/registration', () => {
   it('settles a replay by itself, once, after the longest start', () => {
     const clock = new FakeClock();
     let settled = 0;
-    settleInTime({ served: 0, settle: () => void (settled += 1) }, clock);
+    settleInTime({ served: 0, settle: () => void (settled += 1), stop: () => undefined }, clock);
     clock.advance(SETTLE_AFTER_MS - 1);
     assert.equal(settled, 0);
     clock.advance(1);

@@ -10,5 +10,5 @@ import type { RecordedHost } from './plan';
 export async function describeHost(environment: HostEnvironment): Promise<RecordedHost> {
   const { application, config } = environment;
   const { functions } = await revisionOf(environment, false);
-  return { application, functions, warmUps: config.snapshot.warmUps, execArgv: functionFlags(config.execArgv) };
+  return { application, functions, warmUps: config.snapshot.warmUps, execArgv: functionFlags(config) };
 }

@@ -2,16 +2,16 @@
  * Records a function process: the very modules and calls of one, with every function of the application loaded.
  */
 import { runInstance } from '../instance_process';
+import { launchHere, rehearse } from '../rehearsal';
 import type { RecordingOrder, RecordingReport } from './plan';
-import { warmUp } from './warm_up';
 
 /** Rejects with the error of the application's boot. */
 export async function recordFunctions({ application, functions, warmUps, builder }: RecordingOrder, report: (message: RecordingReport) => void): Promise<void> {
   const boot = { application, hostProcess: builder, development: false, snapshot: null, compileCache: null };
-  await warmUp({
+  await rehearse({
     functions,
     warmUps,
-    serve: (channel, end) => void runInstance(boot, { channel, onEnd: end }),
+    launch: launchHere((channel, end) => void runInstance(boot, { channel, onEnd: end })),
     onWarning: (message) => report({ kind: 'warning', message }),
   });
 }

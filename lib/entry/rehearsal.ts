@@ -1,55 +1,51 @@
 /**
- * Stands in for agent and worker of an instance that is recorded: boots it, invokes functions on it, drains it. Runs in
- * the recording process, over the same sockets and codecs as on a host.
+ * Stands in for agent and worker of an instance: boots it, invokes functions on it, drains it, over the same sockets and
+ * codecs as on a host. Runs where a function process is recorded, in templates, which warm themselves by it, and in the
+ * agent, which tests a template by it.
  */
 import { randomBytes } from 'node:crypto';
 import { mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Duplex } from 'node:stream';
-import { delay, systemClock } from '../../support/clock';
-import { CartonError, fromWire, type WireError } from '../../support/errors';
-import type { WarmUp } from '../../support/host_environment';
-import { LIMITS } from '../../support/limits';
-import type { InstanceBoot } from '../../protocol/control';
-import { writeInvoke } from '../../protocol/invocation';
-import { ARRAY_PLAN } from '../../protocol/oneapi';
-import { connectSession } from '../../rpc/handshake';
-import type { Session } from '../../rpc/session';
-import { InlineLauncher } from '../../sandbox/inline';
-import { LiveInstance } from '../../scheduler/live_instance';
-import type { FunctionSpec } from '../../spec/types';
+import { delay, systemClock } from '../support/clock';
+import { CartonError, fromWire, type WireError } from '../support/errors';
+import type { WarmUp } from '../support/host_environment';
+import { LIMITS } from '../support/limits';
+import type { InstanceBoot } from '../protocol/control';
+import { writeInvoke } from '../protocol/invocation';
+import { ARRAY_PLAN } from '../protocol/oneapi';
+import { connectSession } from '../rpc/handshake';
+import type { Session } from '../rpc/session';
+import { InlineLauncher } from '../sandbox/inline';
+import type { Sandbox, SandboxExit } from '../sandbox/launcher';
+import { LiveInstance } from '../scheduler/live_instance';
+import type { FunctionSpec } from '../spec/types';
 
 const NO_OP = 'egg-carton no-op';
 const TIMEOUT_MS = 10_000;
 /** Not longer than the socket's path may be. */
-const PREFIX = 'carton-recording-';
-/** Far longer than a recording may take. */
+const PREFIX = 'carton-rehearsal-';
+/** Far longer than one may take. */
 const KEPT_MS = 60 * 60_000;
 
-export interface Warming {
+export interface Rehearsal {
+  readonly launch: (boot: InstanceBoot) => Promise<Sandbox>;
+  /** Loaded in any case; invoked are `noOp` and what `warmUps` names. */
   readonly functions: readonly FunctionSpec[];
   readonly warmUps: readonly WarmUp[];
-  /** Runs the instance on its end of a channel; `end` is called when it has ended. */
-  readonly serve: (channel: Duplex, end: (code: number) => void) => void;
+  /** An invocation failed. What it throws ends the rehearsal. */
   readonly onWarning: (message: string) => void;
 }
 
-/** Resolves once the instance has ended. Rejects with the error of its boot. */
-export async function warmUp({ functions, warmUps, serve, onWarning }: Warming): Promise<void> {
+/** Resolves with the exit of the instance. Rejects with the error of its boot. */
+export async function rehearse({ launch, functions, warmUps, onWarning }: Rehearsal): Promise<SandboxExit> {
   removeLeftOvers();
   const directory = mkdtempSync(join(tmpdir(), PREFIX));
   try {
     const specs = [...functions, noOpSpec()];
     const boot = bootOf(directory, specs);
-    const drain = (): void => undefined;
-    const launched = await new InlineLauncher((channel, end) => {
-      serve(channel, end);
-      return { drain };
-    }).launch(boot);
-    // What the instance said last, such as why it did not boot, is read before its end counts.
-    const lastByte = new Promise((resolve) => launched.channel.once('close', resolve));
-    const sandbox = { ...launched, exited: launched.exited.then((exit) => Promise.race([lastByte, delay(systemClock, LIMITS.lingerMs)]).then(() => exit)) };
+    const sandbox = await launch(boot);
     const instance = await ready(boot, sandbox);
     const session = await connectSession(boot.socketPath, boot.callToken, () => ({ onClosed: () => undefined }));
     for (const { function: name, args } of [{ function: NO_OP, args: [] }, ...warmUps]) {
@@ -59,13 +55,29 @@ export async function warmUp({ functions, warmUps, serve, onWarning }: Warming):
     }
     session.close();
     instance.drain();
-    await sandbox.exited;
+    return await sandbox.exited;
   } finally {
     rmSync(directory, { recursive: true, force: true });
   }
 }
 
-/** Of recordings that were ended half way. */
+/** Runs an instance in this very process, on its end of a channel; `end` is called when it has ended. */
+export type ServeHere = (channel: Duplex, end: (code: number) => void) => void;
+
+export function launchHere(serve: ServeHere): Rehearsal['launch'] {
+  return async (boot) => {
+    const drain = (): void => undefined;
+    const launched = await new InlineLauncher((channel, end) => {
+      serve(channel, end);
+      return { drain };
+    }).launch(boot);
+    // What the instance said last, such as why it did not boot, is read before its end counts.
+    const lastByte = new Promise((resolve) => launched.channel.once('close', resolve));
+    return { ...launched, exited: launched.exited.then((exit) => Promise.race([lastByte, delay(systemClock, LIMITS.lingerMs)]).then(() => exit)) };
+  };
+}
+
+/** Of rehearsals that were ended half way. */
 function removeLeftOvers(): void {
   for (const name of readdirSync(tmpdir())) {
     if (!name.startsWith(PREFIX)) continue;
@@ -78,7 +90,7 @@ function removeLeftOvers(): void {
   }
 }
 
-function ready(boot: InstanceBoot, sandbox: Awaited<ReturnType<InlineLauncher['launch']>>): Promise<LiveInstance> {
+function ready(boot: InstanceBoot, sandbox: Sandbox): Promise<LiveInstance> {
   return new Promise((resolve, reject) => {
     LiveInstance.launched(sandbox, boot, systemClock, {
       onReady: resolve,
@@ -119,9 +131,9 @@ function invoke(session: Session, functionIndex: number, args: readonly unknown[
 
 function bootOf(directory: string, functions: readonly FunctionSpec[]): InstanceBoot {
   return {
-    id: 'recording',
-    revision: 'recording',
-    group: { key: 'recording', functions: functions.map((spec) => spec.name), concurrency: 1, minInstances: 0, maxInstances: 1, idleTimeoutMs: 0 },
+    id: 'rehearsal',
+    revision: 'rehearsal',
+    group: { key: 'rehearsal', functions: functions.map((spec) => spec.name), concurrency: 1, minInstances: 0, maxInstances: 1, idleTimeoutMs: 0 },
     functions,
     socketPath: join(directory, 's'),
     recordPath: join(directory, 'r'),
@@ -139,7 +151,7 @@ function noOpSpec(): FunctionSpec {
     file: join(__dirname, 'no_op'),
     exportName: 'default',
     triggers: [],
-    group: 'recording',
+    group: 'rehearsal',
     auth: 'none',
     rateLimit: null,
     concurrency: 1,

@@ -1,0 +1,91 @@
+/**
+ * The templates of a host, in its agent: which programs they run, what they load from, and how one is tested before
+ * anything is forked from it.
+ */
+import { join } from 'node:path';
+import { Template } from '../fork/template';
+import type { ProcessBoot } from '../protocol/control';
+import { functionFlags, withoutInspector } from '../sandbox/flags';
+import { ForkLauncher } from '../sandbox/fork';
+import type { Sandbox } from '../sandbox/launcher';
+import type { Loading } from '../sandbox/spawn';
+import type { FunctionSpec } from '../spec/types';
+import { delay } from '../support/clock';
+import { CartonError, codeOf, describe } from '../support/errors';
+import type { HostEnvironment } from '../support/host_environment';
+import { rehearse } from './rehearsal';
+import type { RevisionArgument } from './template/revision_program';
+import type { RootArgument } from './template/root_program';
+
+export interface HostTemplatesOptions {
+  readonly environment: HostEnvironment;
+  readonly process: Omit<ProcessBoot, keyof Loading>;
+  readonly loading: () => Loading;
+  /** The application's functions as they are now. */
+  readonly functions: () => readonly FunctionSpec[];
+}
+
+const ENTRY = join(__dirname, 'template_process.js');
+const ROOT = join(__dirname, 'template/root_program.js');
+const REVISION = join(__dirname, 'template/revision_program.js');
+/** Milliseconds for one fork to boot, answer and end. */
+const SELF_TEST_MS = 10_000;
+
+export function forkLauncher(options: HostTemplatesOptions): ForkLauncher {
+  const { clock, log } = options.environment;
+  return new ForkLauncher({
+    startRoot: () => startRoot(options),
+    derive: (root) => root.derive({ program: REVISION, argument: revisionArgument(options), timeoutMs: options.environment.config.launchTimeoutMs }),
+    selfTest: (sandbox) => selfTest(sandbox, options.environment),
+    clock,
+    log,
+  });
+}
+
+/** With the framework booted; where that opens what forks cannot share, with its modules alone. */
+async function startRoot(options: HostTemplatesOptions): Promise<Template> {
+  try {
+    return await rootWith('boot', options);
+  } catch (error) {
+    if (codeOf(error) === 'CARTON_FORK_UNAVAILABLE') throw error;
+    options.environment.log.info(`the root template starts without booting the framework: ${describe(error)}`);
+    return rootWith('load', options);
+  }
+}
+
+function rootWith(framework: RootArgument['framework'], { environment, loading }: HostTemplatesOptions): Promise<Template> {
+  const { application, config, hostProcess } = environment;
+  const argument: RootArgument = { application, snapshot: loading().snapshot, framework };
+  return Template.start({
+    entry: ENTRY,
+    program: ROOT,
+    argument,
+    execArgv: functionFlags(config),
+    cwd: application.baseDir,
+    env: withoutInspector(process.env),
+    hostPid: hostProcess.pid,
+    timeoutMs: config.launchTimeoutMs,
+  });
+}
+
+function revisionArgument({ environment, process: boot, loading, functions }: HostTemplatesOptions): RevisionArgument {
+  return { boot: { ...boot, ...loading() }, functions: environment.development ? [] : functions() };
+}
+
+async function selfTest(sandbox: Sandbox, { clock }: HostEnvironment): Promise<void> {
+  const failed = (got: string): CartonError => new CartonError('CARTON_FORK_BOOT_FAILED', { expected: 'a fork that answers and ends', got });
+  const late = delay(clock, SELF_TEST_MS).then(() => Promise.reject(failed(`nothing within ${SELF_TEST_MS} ms`)));
+  try {
+    const exit = await Promise.race([late, rehearse({
+      launch: () => Promise.resolve(sandbox),
+      functions: [],
+      warmUps: [],
+      onWarning: (message) => {
+        throw failed(message);
+      },
+    })]);
+    if (exit.code !== 0) throw failed(`exit code ${exit.code}, signal ${exit.signal}`);
+  } finally {
+    sandbox.kill();
+  }
+}

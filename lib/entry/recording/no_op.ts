@@ -1,7 +1,0 @@
-/**
- * A function that does nothing. A recording invokes it, so that the way of an invocation through the runtime is in the
- * compile cache even where no function of the application is invoked.
- */
-export default async function noOp(_ctx: unknown, value?: unknown): Promise<unknown> {
-  return value;
-}

@@ -1,0 +1,53 @@
+/**
+ * Program of a revision template: boots the application in the role of a function process, loads its functions, and has
+ * forks of it serve as instances. Runs in revision templates and instances.
+ */
+import type { Fork } from '../../fork/program';
+import type { ProcessBoot } from '../../protocol/control';
+import type { FunctionSpec } from '../../spec/types';
+import type { becomeInstance, bootApplication, Booted } from '../instance_process';
+import { loadFrom } from './loading';
+import type { RootState } from './root_program';
+import type { warmPath } from './warm';
+
+export interface RevisionArgument {
+  readonly boot: ProcessBoot;
+  /** What every instance is to find loaded. In development none, so that an edit of one leaves the others alone. */
+  readonly functions: readonly FunctionSpec[];
+}
+
+interface RevisionState {
+  readonly boot: ProcessBoot;
+  readonly booted: Booted;
+}
+
+interface InstanceModule {
+  readonly bootApplication: typeof bootApplication;
+  readonly becomeInstance: typeof becomeInstance;
+}
+
+/** Rejects with the error of the application's boot. */
+export async function warm(argument: unknown, inherited: unknown): Promise<RevisionState> {
+  const { boot, functions } = argument as RevisionArgument;
+  process.title = `egg-carton template ${boot.application.name}`;
+  process.chdir(boot.application.baseDir);
+  const loading = loadFrom(boot.snapshot, boot.application, (inherited as RootState | undefined)?.loading);
+  const booted = instanceModule().bootApplication(boot);
+  await booted.application;
+  const { warmPath: warmUp } = require('./warm') as { warmPath: typeof warmPath };
+  await warmUp(boot, booted, functions);
+  loading?.replay.settle({ hold: true });
+  return { boot, booted };
+}
+
+/** In a fork: it is an instance from now on. */
+export function run({ channel, restored }: Fork, { boot, booted }: RevisionState): void {
+  const application = restored.then(() => booted.application);
+  // Told on the channel, once the instance is told whom it serves.
+  application.catch(() => undefined);
+  instanceModule().becomeInstance(boot, { ...booted, application }, { channel, onEnd: (code) => process.exit(code) });
+}
+
+function instanceModule(): InstanceModule {
+  return require('../instance_process') as InstanceModule;
+}

@@ -1,0 +1,50 @@
+/**
+ * Program of a root template: has the framework loaded and warmed by an application without any code of its own, so that
+ * templates of applications start from there. Runs in root templates.
+ */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { SnapshotReference } from '../../protocol/control';
+import type { ApplicationDescriptor } from '../../support/host_environment';
+import { loadFrom, type Loading } from './loading';
+import type { warmInstance } from './warm';
+
+export interface RootArgument {
+  /** The application that the framework and its options are of. */
+  readonly application: ApplicationDescriptor;
+  readonly snapshot: SnapshotReference | null;
+  /** `boot`: a blank application; `load`: the framework's modules alone, for frameworks that open something at boot. */
+  readonly framework: 'boot' | 'load';
+}
+
+/** What templates of applications inherit. */
+export interface RootState {
+  readonly loading: Loading | undefined;
+}
+
+const BLANK = join(__dirname, 'blank_app');
+const LOGS = 'EGG_CARTON_BLANK_LOGS';
+
+export async function warm(argument: unknown): Promise<RootState> {
+  const { application, snapshot, framework } = argument as RootArgument;
+  process.title = 'egg-carton root template';
+  const loading = loadFrom(snapshot, application);
+  // Only now, so that they come from the snapshot.
+  if (application.kind === 'egg') require(application.entry);
+  if (framework === 'boot') await bootBlank(application);
+  return { loading };
+}
+
+async function bootBlank(application: ApplicationDescriptor): Promise<void> {
+  const { warmInstance: run } = require('./warm') as { warmInstance: typeof warmInstance };
+  const logs = mkdtempSync(join(tmpdir(), 'carton-blank-'));
+  process.env[LOGS] = logs;
+  try {
+    const blank = application.kind === 'egg' ? { ...application, baseDir: BLANK } : { ...application, baseDir: BLANK, entry: join(BLANK, 'package.json') };
+    await run({ application: blank, hostProcess: { pid: process.pid, startTime: '' }, development: false, snapshot: null, compileCache: null });
+  } finally {
+    delete process.env[LOGS];
+    rmSync(logs, { recursive: true, force: true });
+  }
+}

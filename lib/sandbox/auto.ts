@@ -1,0 +1,71 @@
+/**
+ * The launcher that a host uses by default: forks where that is possible, and spawns where it is not, saying why. It
+ * runs in the agent.
+ */
+import { CartonError, codeOf, type ErrorCode } from '../support/errors';
+import type { HostLog } from '../support/host_environment';
+import type { InstanceBoot } from '../protocol/control';
+import type { ForkLauncher } from './fork';
+import type { Launcher, Sandbox } from './launcher';
+import type { SpawnLauncher } from './spawn';
+
+export interface AutoOptions {
+  readonly fork: ForkLauncher;
+  readonly spawn: SpawnLauncher;
+  readonly log: HostLog;
+}
+
+/** There is no template to fork from; a fork that fails, for want of memory say, would fail as a new process too. */
+const NO_TEMPLATE: ReadonlySet<ErrorCode | undefined> = new Set<ErrorCode>([
+  'CARTON_FORK_BOOT_FAILED', 'CARTON_FORK_ENDED', 'CARTON_FORK_REFUSED', 'CARTON_FORK_TIMEOUT', 'CARTON_FORK_UNAVAILABLE',
+]);
+
+export class AutoLauncher implements Launcher {
+  readonly kind = 'fork';
+  readonly #options: AutoOptions;
+  #told: CartonError | undefined;
+
+  constructor(options: AutoOptions) {
+    this.#options = options;
+  }
+
+  /** Why instances are spawned at the moment; undefined where they are forked. */
+  get obstacle(): CartonError | undefined {
+    return this.#options.fork.obstacle;
+  }
+
+  async launch(boot: InstanceBoot): Promise<Sandbox> {
+    const { fork, spawn } = this.#options;
+    try {
+      const sandbox = await fork.launch(boot);
+      this.#told = undefined;
+      return sandbox;
+    } catch (error) {
+      if (!NO_TEMPLATE.has(codeOf(error))) throw error;
+      this.#tell(error as CartonError);
+      return spawn.launch(boot);
+    }
+  }
+
+  replenish(): void {
+    if (this.obstacle === undefined) this.#options.fork.replenish();
+    else this.#options.spawn.replenish();
+  }
+
+  refresh(changedAt: number): void {
+    // What was refused may be possible with other files; until that is known, processes booted ahead serve.
+    if (this.obstacle !== undefined) this.#options.spawn.refresh(changedAt);
+    this.#options.fork.refresh(changedAt);
+  }
+
+  async close(): Promise<void> {
+    await Promise.all([this.#options.fork.close(), this.#options.spawn.close()]);
+  }
+
+  /** Once for each reason. */
+  #tell(error: CartonError): void {
+    if (error.message === this.#told?.message) return;
+    this.#told = error;
+    this.#options.log.warn(`instances are spawned: ${error.code} ${error.message}`);
+  }
+}

@@ -1,0 +1,188 @@
+/**
+ * The `fork` launcher: each sandbox is a fork of a revision template, which is a fork of a root template. It runs in the
+ * agent, keeps both templates there, and makes them anew when they end.
+ *
+ * 1. A launch waits for the template where one is being made; it rejects where none can be made now, with the reason.
+ * 2. A template is used only after a fork of it has passed `selfTest`.
+ * 3. What failed is tried again no sooner than its back-off says; what was refused, not before the files change.
+ */
+import type { Template } from '../fork/template';
+import type { Clock, Timer } from '../support/clock';
+import { CartonError, codeOf, describeWithCode } from '../support/errors';
+import type { HostLog } from '../support/host_environment';
+import type { InstanceBoot } from '../protocol/control';
+import type { Launcher, Sandbox } from './launcher';
+
+export interface ForkOptions {
+  /** Starts a root template. */
+  readonly startRoot: () => Promise<Template>;
+  /** Forks a template of the application from it. */
+  readonly derive: (root: Template) => Promise<Template>;
+  /** Has a sandbox answer once and end. Rejects where it does not. */
+  readonly selfTest: (sandbox: Sandbox) => Promise<void>;
+  readonly clock: Clock;
+  readonly log: HostLog;
+}
+
+const FIRST_BACKOFF_MS = 1_000;
+const MAX_BACKOFF_MS = 60_000;
+/** Milliseconds that a template must live for its end not to count as another failure in a row. */
+const STEADY_MS = 10_000;
+
+/** A template that is there or on its way. */
+class Slot {
+  made: Promise<Template> | undefined;
+  failures = 0;
+  /** What the last failure was; while `retryAt` lies ahead, or for ever. */
+  error: CartonError | undefined;
+  retryAt = 0;
+}
+
+export class ForkLauncher implements Launcher {
+  readonly kind = 'fork';
+  readonly #options: ForkOptions;
+  readonly #root = new Slot();
+  readonly #revision = new Slot();
+  /** The template that has not collected its garbage yet: the first caller is not to wait for that. */
+  #uncollected: Template | undefined;
+  #waiting = 0;
+  #retry: Timer | undefined;
+  #closed = false;
+
+  constructor(options: ForkOptions) {
+    this.#options = options;
+  }
+
+  async launch(_boot: InstanceBoot): Promise<Sandbox> {
+    this.#waiting += 1;
+    try {
+      return await this.#fork();
+    } finally {
+      this.#waiting -= 1;
+    }
+  }
+
+  /** Why nothing can be forked at the moment; undefined where it can, or where that is being found out. */
+  get obstacle(): CartonError | undefined {
+    return this.#revision.error ?? this.#root.error;
+  }
+
+  replenish(): void {
+    if (this.#closed) return;
+    this.#template().catch(() => undefined);
+  }
+
+  refresh(_changedAt: number): void {
+    const { made } = this.#revision;
+    this.#forget(this.#revision);
+    made?.then((template) => template.close(), () => undefined);
+    this.replenish();
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    this.#retry?.cancel();
+    const made = [this.#revision.made, this.#root.made];
+    for (const slot of made) {
+      const template = await slot?.catch(() => undefined);
+      template?.close();
+      await template?.ended;
+    }
+  }
+
+  async #fork(): Promise<Sandbox> {
+    const template = await this.#template();
+    try {
+      return await this.#forkOf(template);
+    } catch (error) {
+      if (codeOf(error) !== 'CARTON_FORK_ENDED' || this.#closed) throw error;
+      // It died under this very request; its successor is being made.
+      return this.#forkOf(await this.#template());
+    }
+  }
+
+  async #forkOf(template: Template): Promise<Sandbox> {
+    const sandbox = await template.fork(null);
+    this.#collect(template);
+    return sandbox;
+  }
+
+  #collect(template: Template): void {
+    if (this.#uncollected !== template) return;
+    this.#uncollected = undefined;
+    template.collect();
+  }
+
+  #template(): Promise<Template> {
+    return this.#make(this.#revision, () => this.#makeRevision());
+  }
+
+  async #makeRevision(): Promise<Template> {
+    const root = await this.#make(this.#root, this.#options.startRoot);
+    const template = await this.#options.derive(root);
+    try {
+      await this.#options.selfTest(await template.fork(null));
+    } catch (error) {
+      template.close();
+      throw error;
+    }
+    this.#uncollected = template;
+    // Whoever waits comes first.
+    if (this.#waiting === 0) this.#collect(template);
+    return template;
+  }
+
+  #make(slot: Slot, make: () => Promise<Template>): Promise<Template> {
+    if (slot.made !== undefined) return slot.made;
+    const { clock } = this.#options;
+    if (slot.error !== undefined && clock.now() < slot.retryAt) return Promise.reject(slot.error);
+    if (this.#closed) return Promise.reject(new CartonError('CARTON_FORK_ENDED'));
+    slot.error = undefined;
+    const since = clock.now();
+    const made = make();
+    slot.made = made;
+    made.then(
+      (template) => void template.ended.then(() => this.#lost(slot, made, clock.now() - since)),
+      (error: unknown) => this.#failed(slot, made, error),
+    );
+    return made;
+  }
+
+  /** A template ended by itself, or was killed. */
+  #lost(slot: Slot, made: Promise<Template>, livedMs: number): void {
+    if (slot.made !== made || this.#closed) return;
+    this.#options.log.warn(`a template ended after ${Math.round(livedMs)} ms; another one is made`);
+    slot.made = undefined;
+    if (livedMs >= STEADY_MS) slot.failures = 0;
+    else this.#backOff(slot, new CartonError('CARTON_FORK_ENDED'));
+    this.#tryAgain(slot);
+  }
+
+  #failed(slot: Slot, made: Promise<Template>, error: unknown): void {
+    if (slot.made !== made) return;
+    slot.made = undefined;
+    const failure = error instanceof CartonError ? error : new CartonError('CARTON_FORK_BOOT_FAILED', { got: describeWithCode(error), cause: error });
+    // That the root failed is the root's to remember.
+    if (slot === this.#revision && failure === this.#root.error) return;
+    this.#backOff(slot, failure);
+  }
+
+  #backOff(slot: Slot, error: CartonError): void {
+    slot.failures += 1;
+    slot.error = error;
+    const isFinal = error.code === 'CARTON_FORK_REFUSED' || error.code === 'CARTON_FORK_UNAVAILABLE';
+    slot.retryAt = isFinal ? Infinity : this.#options.clock.now() + Math.min(MAX_BACKOFF_MS, FIRST_BACKOFF_MS * 2 ** (slot.failures - 1));
+  }
+
+  #tryAgain(slot: Slot): void {
+    this.#retry?.cancel();
+    this.#retry = this.#options.clock.after(Math.max(0, slot.retryAt - this.#options.clock.now()), () => this.replenish());
+  }
+
+  #forget(slot: Slot): void {
+    slot.made = undefined;
+    slot.error = undefined;
+    slot.failures = 0;
+    slot.retryAt = 0;
+  }
+}
