@@ -32,7 +32,8 @@ enum {
   OP_FORK = 1,    /* to a template: fork, and hand the child the descriptor and the payload */
   OP_FORKED = 2,  /* from a template: payload is i32 pid */
   OP_FAILED = 3,  /* from a template: payload is i32 errno of a fork that could not be made */
-  OP_EXITED = 4   /* from a template: payload is i32 pid, i32 wait status, of any child, adopted ones too */
+  OP_EXITED = 4,  /* from a template: payload is i32 pid, i32 wait status, of any child, adopted ones too */
+  OP_LEAVING = 5  /* from a template that was told to end: it forks no more, and still tells of children that end */
 };
 
 #define HEADER_BYTES 12
@@ -302,6 +303,7 @@ struct waiting {
   napi_env env;
   int control, host;
   bool lingers; /* without a control socket it still reaps until its last child has ended */
+  bool leaves;  /* it was told to end */
   struct signals signals;
   int *reopened;
   uint32_t reopened_count;
@@ -365,6 +367,14 @@ static void leave(struct waiting *template) {
   if (!template->lingers || reap(-1) == ECHILD) _exit(0);
 }
 
+/* By a signal. One that lingers goes on telling whoever listens of the children that it has. */
+static void leave_when_alone(struct waiting *template) {
+  if (!template->lingers || template->control < 0) return leave(template);
+  template->leaves = true;
+  (void)send_frame(template->control, OP_LEAVING, 0, NULL, 0, NULL, 0);
+  if (reap(template->control) == ECHILD) _exit(0);
+}
+
 static napi_value wait_natively(struct waiting *template) {
   struct frame frame;
   bool is_child = false;
@@ -383,13 +393,17 @@ static napi_value wait_natively(struct waiting *template) {
       uint8_t signals[256];
       ssize_t count = read(signal_pipe[0], signals, sizeof signals);
       int left = reap(template->control);
-      if (template->control < 0 && left == ECHILD) _exit(0);
-      if (count > 0 && memchr(signals, SIGTERM, (size_t)count) != NULL && template->control >= 0) leave(template);
+      if ((template->control < 0 || template->leaves) && left == ECHILD) _exit(0);
+      if (count > 0 && memchr(signals, SIGTERM, (size_t)count) != NULL && template->control >= 0) leave_when_alone(template);
     }
     if (template->control < 0 || watched[2].revents == 0) continue;
     if (receive_frame(template->control, &frame) <= 0) {
       discard(&frame);
       leave(template);
+      continue;
+    }
+    if (template->leaves) {
+      discard(&frame);
       continue;
     }
     if (frame.op != OP_FORK) return asked(template, &frame);

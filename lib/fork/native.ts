@@ -32,8 +32,8 @@ export interface Forker {
   close(fd: number): void;
 }
 
-/** Operations of frames on a control socket. The first four are known to the addon. */
-export const OP = Object.freeze({ fork: 1, forked: 2, failed: 3, exited: 4, ready: 10, refused: 11, bootFailed: 12, collect: 20 });
+/** Operations of frames on a control socket. The first five are known to the addon. */
+export const OP = Object.freeze({ fork: 1, forked: 2, failed: 3, exited: 4, leaving: 5, ready: 10, refused: 11, bootFailed: 12, collect: 20 });
 
 let loaded: Forker | undefined;
 

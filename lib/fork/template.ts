@@ -227,6 +227,8 @@ export class Template {
         return this.#answered(id, (asked) => asked.reject(new CartonError('CARTON_FORK_FAILED', { expected: 'a new process', got: `errno ${payload.readInt32LE(0)}` })));
       case OP.exited:
         return hasExited(payload.readInt32LE(0), payload.readInt32LE(4));
+      case OP.leaving:
+        return this.#end();
     }
   }
 
@@ -237,7 +239,9 @@ export class Template {
     this.#next();
   }
 
+  /** Nothing can be forked from it any more; it may still tell how its forks end. */
   #end(): void {
+    if (this.#hasEnded) return;
     this.#hasEnded = true;
     const error = new CartonError('CARTON_FORK_ENDED', { of: `template ${this.#pid}` });
     this.#ready.reject(error);

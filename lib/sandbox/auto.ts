@@ -2,7 +2,7 @@
  * The launcher that a host uses by default: forks where that is possible, and spawns where it is not, saying why. It
  * runs in the agent.
  */
-import { CartonError, codeOf, type ErrorCode } from '../support/errors';
+import { codeOf, type CartonError, type ErrorCode } from '../support/errors';
 import type { HostLog } from '../support/host_environment';
 import type { InstanceBoot } from '../protocol/control';
 import type { ForkLauncher } from './fork';
