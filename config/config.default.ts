@@ -30,8 +30,9 @@ export const carton: CartonConfig = {
   specFile: 'config/function',
 
   /**
-   * How instances come to be: `auto` (the fastest way that the machine allows), `spawn`, or `inline` (unit tests).
-   * @member {'auto'|'spawn'|'inline'} carton#launcher
+   * How instances come to be: `auto` (forked from a warm template where that is possible, else spawned), `fork` (or not
+   * at all), `spawn`, or `inline` (unit tests).
+   * @member {'auto'|'fork'|'spawn'|'inline'} carton#launcher
    * @default 'auto'
    */
   launcher: 'auto',

@@ -3,6 +3,7 @@
  */
 import { createHash } from 'node:crypto';
 import { join } from 'node:path';
+import { CartonError } from '../support/errors';
 import type { HostEnvironment } from '../support/host_environment';
 import type { ProcessBoot } from '../protocol/control';
 import { InlineLauncher } from '../sandbox/inline';
@@ -78,11 +79,12 @@ export class AgentHost {
     });
     const obstacle = forkObstacle(config);
     if (obstacle !== undefined) {
-      if (config.launcher !== 'spawn') log.info(`instances are spawned, not forked: ${obstacle}`);
+      if (config.launcher === 'fork') throw new CartonError('CARTON_FORK_UNAVAILABLE', { got: obstacle });
+      if (config.launcher === 'auto') log.info(`instances are spawned, not forked: ${obstacle}`);
       return spawn;
     }
     const fork = forkLauncher({ environment: this.#environment, process: processBoot(this.#environment), loading, functions: () => this.scheduler.revision?.functions ?? [] });
-    return new AutoLauncher({ fork, spawn, log });
+    return config.launcher === 'fork' ? fork : new AutoLauncher({ fork, spawn, log });
   }
 }
 

@@ -26,7 +26,7 @@ const PASSED_OPTIONS = ['env', 'plugins', 'typescript', 'workers', 'ignoreWarnin
 export function eggEnvironment(egg: EggProcess): HostEnvironment {
   const config = validateConfig(egg.config.carton);
   if (config.launcher === 'inline' && !isSingle(egg)) {
-    throw new CartonError('CARTON_CONFIG_INVALID', { of: 'config.carton.launcher', expected: '"auto" or "spawn" in a cluster, where the agent has a process of its own', got: '"inline"' });
+    throw new CartonError('CARTON_CONFIG_INVALID', { of: 'config.carton.launcher', expected: '"auto", "fork" or "spawn" in a cluster, where the agent has a process of its own', got: '"inline"' });
   }
   return {
     application: descriptorOf(egg, config.disabledPlugins),

@@ -43,8 +43,8 @@ export const CONFIG_KEYS = {
     default: 'config/function',
     effect: 'One that cannot be loaded stops the boot with CARTON_SPEC_INVALID.',
   }),
-  launcher: documented(oneOf(['auto', 'spawn', 'inline'] as const), {
-    description: 'How instances come to be. `auto`: the fastest way that the machine allows. `spawn`: a fresh process each. `inline`: in the calling process, for unit tests.',
+  launcher: documented(oneOf(['auto', 'fork', 'spawn', 'inline'] as const), {
+    description: 'How instances come to be. `auto`: forked from a warm template where machine and application allow it, else spawned, and the log says why. `fork`: forked, or not at all. `spawn`: a fresh process each. `inline`: in the calling process, for unit tests.',
     unit: '',
     default: 'auto',
     effect: 'An instance that cannot be launched answers with CARTON_INSTANCE_LAUNCH_FAILED (503).',

@@ -34,9 +34,9 @@ export const ERRORS = Object.freeze({
   CARTON_FORK_BOOT_FAILED: entry(503, 'function', true, 'a template could not be booted', 'See the host\'s log for the cause; until then instances are spawned.'),
   CARTON_FORK_ENDED: entry(503, 'platform', true, 'a template ended', 'Nothing to do; another one is made for the next launch.'),
   CARTON_FORK_FAILED: entry(503, 'platform', true, 'a template could not fork', 'Look for a limit of memory, processes or descriptors that is used up.'),
-  CARTON_FORK_REFUSED: entry(0, 'function', false, 'a template holds what its forks cannot share', 'Close it in a beforeCheckpoint hook and open it again in afterRestore; until then instances are spawned.'),
+  CARTON_FORK_REFUSED: entry(503, 'function', false, 'a template holds what its forks cannot share', 'Close it in a beforeCheckpoint hook and open it again in afterRestore; until then instances are spawned.'),
   CARTON_FORK_TIMEOUT: entry(503, 'function', true, 'a template was not ready in time', 'Find what its boot waits for.'),
-  CARTON_FORK_UNAVAILABLE: entry(0, 'platform', false, 'processes cannot be forked here', 'Install on Linux, with a C compiler where no binary fits, or set carton.launcher to "spawn".'),
+  CARTON_FORK_UNAVAILABLE: entry(503, 'platform', false, 'processes cannot be forked here', 'Install on Linux, with a C compiler where no binary fits, or set carton.launcher to "spawn".'),
 
   CARTON_HOST_NO_FRAMEWORK: entry(0, 'caller', false, 'the framework of the application cannot be found', 'Install it, or correct egg.framework in package.json.'),
   CARTON_HOST_DIRECTORY_UNSAFE: entry(0, 'platform', false, 'the directory for sockets is not safe to use', 'Remove it, or set carton.directory to one that belongs to this user alone.'),

@@ -48,7 +48,7 @@ export interface CartonConfig {
   readonly directory: string | null;
   readonly functionDirectory: string;
   readonly specFile: string;
-  readonly launcher: 'auto' | 'spawn' | 'inline';
+  readonly launcher: 'auto' | 'fork' | 'spawn' | 'inline';
   readonly maxInstances: number;
   readonly launchTimeoutMs: number;
   readonly drainTimeoutMs: number;

@@ -8,16 +8,17 @@ import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { request as httpRequest, type IncomingMessage } from 'node:http';
 import { startCluster, type Cluster } from '../support/cluster';
 import { eventually } from '../support/eventually';
+import { describeWithEach } from '../support/launchers';
 import { isRunning } from '../support/processes';
 import { begin } from './raw';
 import { requestChecks } from './request_checks';
 
 const MIB = 1024 * 1024;
 
-describe('functions on a cluster', () => {
+describeWithEach('functions on a cluster', (launcher) => {
   let cluster: Cluster;
   before(async () => {
-    cluster = await startCluster({ application: 'ingress-app', workers: 1, carton: { ingress: { accessLog: true } } });
+    cluster = await startCluster({ application: 'ingress-app', workers: 1, carton: { launcher, ingress: { accessLog: true } } });
   });
   after(() => cluster.stop());
 

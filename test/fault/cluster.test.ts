@@ -6,6 +6,7 @@ import assert from 'node:assert/strict';
 import { existsSync, rmSync, writeFileSync } from 'node:fs';
 import { FIXTURES, newHome, startCluster, type Cluster } from '../support/cluster';
 import { eventually } from '../support/eventually';
+import { describeWithEach } from '../support/launchers';
 import type { Answer } from '../support/http';
 import path from 'node:path';
 import { entriesOf } from './ledger';
@@ -25,10 +26,10 @@ async function launchesSoFar(cluster: Cluster, probe: string): Promise<number> {
   return Number.parseInt((instance?.id ?? '').split('-')[1] ?? '', 36);
 }
 
-describe('a host with two workers', () => {
+describeWithEach('a host with two workers', (launcher) => {
   let cluster: Cluster;
   before(async () => {
-    cluster = await startCluster({ application: 'fault-app', workers: 2, carton: { maxInstances: 32 } });
+    cluster = await startCluster({ application: 'fault-app', workers: 2, carton: { launcher, maxInstances: 32 } });
   });
   after(() => cluster.stop());
 
@@ -117,9 +118,9 @@ describe('a host with two workers', () => {
   });
 });
 
-describe('a host that is full', () => {
+describeWithEach('a host that is full', (launcher) => {
   it('evicts the instance that was used least recently', async () => {
-    const cluster = await startCluster({ application: 'fault-app', workers: 2, carton: { maxInstances: 2 } });
+    const cluster = await startCluster({ application: 'fault-app', workers: 2, carton: { launcher, maxInstances: 2 } });
     try {
       for (const [name, left] of [['lru/a', ['lru/a']], ['lru/b', ['lru/a', 'lru/b']], ['lru/c', ['lru/b', 'lru/c']], ['lru/a', ['lru/a', 'lru/c']]] as const) {
         assert.equal((await cluster.invoke(name)).status, 200);
@@ -139,7 +140,7 @@ describe('a host whose functions do not boot', () => {
   let cluster: Cluster;
   const home = newHome();
   before(async () => {
-    cluster = await startCluster({ application: 'fault-app', workers: 2, home, environment: { FAULT_DIRECTORY: home } });
+    cluster = await startCluster({ application: 'fault-app', workers: 2, home, carton: { launcher: 'spawn' }, environment: { FAULT_DIRECTORY: home } });
   });
   after(() => cluster.stop());
   afterEach(() => {
@@ -170,9 +171,9 @@ describe('a host whose functions do not boot', () => {
   }
 });
 
-describe('a host that is told to stop', () => {
+describeWithEach('a host that is told to stop', (launcher) => {
   it('lets what runs finish, and leaves nothing behind', async () => {
-    const cluster = await startCluster({ application: 'fault-app', workers: 2 });
+    const cluster = await startCluster({ application: 'fault-app', workers: 2, carton: { launcher } });
     try {
       const gate = cluster.file('gate');
       const ledger = cluster.file('ledger');
@@ -189,7 +190,7 @@ describe('a host that is told to stop', () => {
   });
 
   it('ends what does not finish within drainTimeoutMs', async () => {
-    const cluster = await startCluster({ application: 'fault-app', workers: 1, carton: { drainTimeoutMs: 200 } });
+    const cluster = await startCluster({ application: 'fault-app', workers: 1, carton: { launcher, drainTimeoutMs: 200 } });
     try {
       const ledger = cluster.file('ledger');
       const cut = [cluster.invoke('hold', [cluster.file('never'), ledger, 'held']), cluster.invoke('spin/long', [ledger])].map((answer) => answer.catch(() => undefined));

@@ -6,6 +6,7 @@ import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
 import { left, newHome, startCluster, type Cluster } from '../support/cluster';
 import { eventually } from '../support/eventually';
+import { describeWithEach } from '../support/launchers';
 import { isRunning } from '../support/processes';
 import { entriesOf, runLedger } from './ledger';
 
@@ -17,10 +18,10 @@ async function warm(cluster: Cluster, name: string, args: readonly unknown[] = [
   return (answers[0] as (typeof answers)[0]).json<{ pid: number }>().pid;
 }
 
-describe('kill −9', () => {
+describeWithEach('kill −9', (launcher) => {
   let cluster: Cluster;
   before(async () => {
-    cluster = await startCluster({ application: 'fault-app', workers: 2 });
+    cluster = await startCluster({ application: 'fault-app', workers: 2, carton: { launcher } });
   });
   after(async () => {
     await cluster.stop();
@@ -148,9 +149,9 @@ describe('kill −9', () => {
   });
 });
 
-describe('kill −9 of the master', () => {
+describeWithEach('kill −9 of the master', (launcher) => {
   it('ends agent, workers and instances, also one that spins and one that is at work', async () => {
-    const cluster = await startCluster({ application: 'fault-app', workers: 2 });
+    const cluster = await startCluster({ application: 'fault-app', workers: 2, carton: { launcher } });
     try {
       await warm(cluster, 'cold');
       // Nobody will answer these.
@@ -169,31 +170,31 @@ describe('kill −9 of the master', () => {
 
   it('of all but an instance that spins: the next start ends it', async () => {
     const home = newHome();
-    const first = await startCluster({ application: 'fault-app', workers: 1, home });
+    const first = await startCluster({ application: 'fault-app', workers: 1, home, carton: { launcher } });
     const cut = first.invoke('spin/long', [first.file('ledger')]).catch(() => undefined);
     await eventually('it at work', () => entriesOf(first.file('ledger')).size === 1);
     const [spinning] = first.instances('spin/long');
-    // The agent first: it would end its instances when the host goes.
-    for (const { pid, kind } of first.processes()) if (kind === 'agent') process.kill(pid, 'SIGKILL');
+    // First those that would end their instances when the host goes.
+    for (const { pid, kind } of first.processes()) if (kind === 'agent' || kind === 'template') process.kill(pid, 'SIGKILL');
     for (const { pid, kind } of first.processes()) if (kind !== 'instance') process.kill(pid, 'SIGKILL');
     await cut;
     await eventually('the end of the others', () => first.processes().every(({ kind }) => kind === 'instance'));
     assert.ok(isRunning((spinning as { pid: number }).pid));
-    const second = await startCluster({ application: 'fault-app', workers: 1, home });
+    const second = await startCluster({ application: 'fault-app', workers: 1, home, carton: { launcher } });
     await first.gone();
     await second.stop();
   });
 
   it('leaves nothing that the next start does not sweep', async () => {
     const home = newHome();
-    const first = await startCluster({ application: 'fault-app', workers: 1, home });
+    const first = await startCluster({ application: 'fault-app', workers: 1, home, carton: { launcher } });
     await warm(first, 'cold');
     const [name] = left(first.directory);
     // All at once, as the kernel does when a container's memory runs out: nobody can clean up.
     for (const { pid } of first.processes()) process.kill(pid, 'SIGKILL');
     await first.gone();
     assert.ok(left(first.directory).length > 1, 'there is something to sweep');
-    const second = await startCluster({ application: 'fault-app', workers: 1, home });
+    const second = await startCluster({ application: 'fault-app', workers: 1, home, carton: { launcher } });
     assert.ok(!left(second.directory).includes(name as string));
     assert.equal((await second.invoke('cold')).status, 200);
     await second.stop();

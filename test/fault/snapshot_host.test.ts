@@ -38,7 +38,8 @@ describe('a host and its snapshots', () => {
 
   async function start(over: Partial<ClusterOptions> = {}): Promise<Cluster> {
     cluster = await startCluster({
-      application: path.join(directory, 'app'), workers: 1, env: 'prod', carton: { snapshot: { build: true } }, ...over,
+      application: path.join(directory, 'app'), workers: 1, env: 'prod', ...over,
+      carton: { launcher: 'spawn', snapshot: { build: true }, ...over.carton },
       environment: { CARTON_PATH: ROOT, EGG_CARTON_SNAPSHOT_DIR: snapshots, RECORDING_ORDER: order, NODE_ENV: 'production', TMPDIR: directory },
     });
     return cluster;

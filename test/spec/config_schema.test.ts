@@ -94,7 +94,7 @@ describe('validateConfig', () => {
     directory: [[null, '/run/egg-carton'], ['run', '', 5]],
     functionDirectory: [['app/function', 'functions'], ['', '/app', '../app', 'app/../..', 'app//x', './app', 'app/', 'app\\x']],
     specFile: [['config/function', 'carton.functions'], ['config/function.ts', '/config/function', '']],
-    launcher: [['auto', 'spawn', 'inline'], ['fork', '', null]],
+    launcher: [['auto', 'fork', 'spawn', 'inline'], ['forked', '', null]],
     launchTimeoutMs: [[10, 600_000], [9, 600_001, 1.5]],
     drainTimeoutMs: [[0, 600_000], [-1, 600_001]],
     agentGraceMs: [[0, 600_000], [-1, 600_001]],

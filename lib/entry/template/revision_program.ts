@@ -29,7 +29,7 @@ interface InstanceModule {
 /** Rejects with the error of the application's boot. */
 export async function warm(argument: unknown, inherited: unknown): Promise<RevisionState> {
   const { boot, functions } = argument as RevisionArgument;
-  process.title = `egg-carton template ${boot.application.name}`;
+  process.title = `egg-carton: template of ${boot.application.name}`;
   process.chdir(boot.application.baseDir);
   const loading = loadFrom(boot.snapshot, boot.application, (inherited as RootState | undefined)?.loading);
   const booted = instanceModule().bootApplication(boot);

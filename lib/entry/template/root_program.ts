@@ -28,7 +28,7 @@ const LOGS = 'EGG_CARTON_BLANK_LOGS';
 
 export async function warm(argument: unknown): Promise<RootState> {
   const { application, snapshot, framework } = argument as RootArgument;
-  process.title = 'egg-carton root template';
+  process.title = 'egg-carton: root template';
   const loading = loadFrom(snapshot, application);
   // Only now, so that they come from the snapshot.
   if (application.kind === 'egg') require(application.entry);
