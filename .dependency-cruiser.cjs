@@ -15,7 +15,7 @@ const ORDER = [
   ['ingress'],
   ['gateway', 'oneapi', 'migrate', 'console'],
   ['entry'],
-  ['agent', 'app', 'cli', 'koa'],
+  ['agent', 'app', 'cli', 'koa', 'fork-api'],
 ];
 
 const PATHS = {
@@ -24,6 +24,7 @@ const PATHS = {
   app: '^app(\\.ts$|/)',
   cli: '^(lib/cli|bin)/',
   koa: '^koa\\.ts$',
+  'fork-api': '^fork\\.ts$',
 };
 const pathOf = (room) => PATHS[room] ?? `^lib/${room}/`;
 
@@ -50,7 +51,7 @@ module.exports = {
       name: 'no-egg',
       comment: 'The application decides which Egg it runs on: the plugin imports types of it only.',
       severity: 'error',
-      from: { path: '^(lib|app|config|bin|plugin-sidecar)/|^(index|koa|agent|app)\\.ts$' },
+      from: { path: '^(lib|app|config|bin|plugin-sidecar)/|^(index|koa|fork|agent|app)\\.ts$' },
       to: { path: '(^|/)node_modules/egg/', dependencyTypesNot: ['type-only'] },
     },
     {
@@ -64,7 +65,7 @@ module.exports = {
       name: 'not-to-tests',
       comment: 'Nothing that is shipped imports tests, benchmarks or scripts.',
       severity: 'error',
-      from: { path: '^(lib|app|config|bin|plugin-sidecar)/|^(index|koa|agent|app)\\.ts$' },
+      from: { path: '^(lib|app|config|bin|plugin-sidecar)/|^(index|koa|fork|agent|app)\\.ts$' },
       to: { path: '^(test|benchmark|scripts|fixtures|examples)/' },
     },
     {

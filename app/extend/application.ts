@@ -3,6 +3,7 @@
  * tests.
  */
 import { assertMockable } from '../../lib/entry/application/service_mocks';
+import { checkpointHooks } from '../../lib/fork/inside/hooks';
 import { onceRestored } from '../../lib/entry/mock_restore';
 import type { WorkerHost } from '../../lib/entry/worker_host';
 import type { InvokeOptions } from '../../lib/ingress/invoke';
@@ -14,6 +15,9 @@ interface Application {
 }
 
 export default {
+  /** Until the worker's boot puts its host here, which has the same hooks. */
+  carton: checkpointHooks,
+
   invokeFunction(this: Application, name: string, args?: readonly unknown[], options?: InvokeOptions): Promise<unknown> {
     return this.carton.invoke(name, args, options);
   },

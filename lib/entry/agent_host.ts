@@ -69,6 +69,7 @@ export class AgentHost {
   #processLauncher(): Launcher {
     const { config, development, log } = this.#environment;
     const loading = (): Loading => this.#snapshots.loading;
+    const obstacle = forkObstacle(config);
     const spawn = new SpawnLauncher({
       entry: join(__dirname, 'function_process.js'),
       execArgv: functionFlags(config),
@@ -76,8 +77,8 @@ export class AgentHost {
       loading,
       spares: development ? DEVELOPMENT_SPARES : 0,
       log,
+      reason: config.launcher === 'auto' ? obstacle : undefined,
     });
-    const obstacle = forkObstacle(config);
     if (obstacle !== undefined) {
       if (config.launcher === 'fork') throw new CartonError('CARTON_FORK_UNAVAILABLE', { got: obstacle });
       if (config.launcher === 'auto') log.info(`instances are spawned, not forked: ${obstacle}`);

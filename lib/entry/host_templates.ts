@@ -2,6 +2,7 @@
  * The templates of a host, in its agent: which programs they run, what they load from, and how one is tested before
  * anything is forked from it.
  */
+import { totalmem } from 'node:os';
 import { join } from 'node:path';
 import { Template } from '../fork/template';
 import type { ProcessBoot } from '../protocol/control';
@@ -36,10 +37,20 @@ export function forkLauncher(options: HostTemplatesOptions): ForkLauncher {
   return new ForkLauncher({
     startRoot: () => startRoot(options),
     derive: (root) => root.derive({ program: REVISION, argument: revisionArgument(options), timeoutMs: options.environment.config.launchTimeoutMs }),
+    isMemoryShort,
     selfTest: (sandbox) => selfTest(sandbox, options.environment),
     clock,
     log,
   });
+}
+
+/** Less than a tenth left, of the container's limit where there is one. */
+function isMemoryShort(): boolean {
+  // Since Node 20.13; before, it is for the operator to see.
+  const { availableMemory, constrainedMemory } = process as { availableMemory?(): number; constrainedMemory?(): number };
+  const limit = constrainedMemory?.() ?? 0;
+  const total = limit > 0 ? Math.min(limit, totalmem()) : totalmem();
+  return availableMemory !== undefined && availableMemory() < total / 10;
 }
 
 /** With the framework booted; where that opens what forks cannot share, with its modules alone. */

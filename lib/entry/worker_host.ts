@@ -12,6 +12,7 @@ import { invokeFunction, type InvokeOptions } from '../ingress/invoke';
 import type { CookieReader } from '../ingress/user';
 import type { FunctionCounts } from '../observe/metrics';
 import { Recorder } from '../observe/recorder';
+import { checkpointHooks } from '../fork/inside/hooks';
 import type { FunctionSpec } from '../spec/types';
 
 export interface WorkerHostOptions {
@@ -99,6 +100,14 @@ export class WorkerHost {
   get hasMocks(): boolean {
     return this.#hasMocks;
   }
+
+  /**
+   * Registers what is closed before function processes are forked from this application, and opened again in each of
+   * them; see `egg-carton/fork`. A worker is never forked from: here it does nothing.
+   */
+  readonly onCheckpoint = checkpointHooks.onCheckpoint;
+  readonly beforeCheckpoint = checkpointHooks.beforeCheckpoint;
+  readonly afterRestore = checkpointHooks.afterRestore;
 
   #setMocks(change: MocksChange): void {
     this.#dispatcher.setMocks(change).catch((error: unknown) => this.#environment.log.error(`mocks of services: ${describe(error)}`));

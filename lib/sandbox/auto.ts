@@ -2,11 +2,11 @@
  * The launcher that a host uses by default: forks where that is possible, and spawns where it is not, saying why. It
  * runs in the agent.
  */
-import { codeOf, type CartonError, type ErrorCode } from '../support/errors';
+import { codeOf, describeWithCode, type CartonError, type ErrorCode } from '../support/errors';
 import type { HostLog } from '../support/host_environment';
 import type { InstanceBoot } from '../protocol/control';
 import type { ForkLauncher } from './fork';
-import type { Launcher, Sandbox } from './launcher';
+import type { Launcher, LauncherStatus, Sandbox } from './launcher';
 import type { SpawnLauncher } from './spawn';
 
 export interface AutoOptions {
@@ -21,7 +21,6 @@ const NO_TEMPLATE: ReadonlySet<ErrorCode | undefined> = new Set<ErrorCode>([
 ]);
 
 export class AutoLauncher implements Launcher {
-  readonly kind = 'fork';
   readonly #options: AutoOptions;
   #told: CartonError | undefined;
 
@@ -29,9 +28,9 @@ export class AutoLauncher implements Launcher {
     this.#options = options;
   }
 
-  /** Why instances are spawned at the moment; undefined where they are forked. */
-  get obstacle(): CartonError | undefined {
-    return this.#options.fork.obstacle;
+  get status(): LauncherStatus {
+    const { obstacle } = this.#options.fork;
+    return obstacle === undefined ? { kind: 'fork', reason: null } : { kind: 'spawn', reason: describeWithCode(obstacle) };
   }
 
   async launch(boot: InstanceBoot): Promise<Sandbox> {
@@ -48,13 +47,13 @@ export class AutoLauncher implements Launcher {
   }
 
   replenish(): void {
-    if (this.obstacle === undefined) this.#options.fork.replenish();
+    if (this.#options.fork.obstacle === undefined) this.#options.fork.replenish();
     else this.#options.spawn.replenish();
   }
 
   refresh(changedAt: number): void {
     // What was refused may be possible with other files; until that is known, processes booted ahead serve.
-    if (this.obstacle !== undefined) this.#options.spawn.refresh(changedAt);
+    if (this.#options.fork.obstacle !== undefined) this.#options.spawn.refresh(changedAt);
     this.#options.fork.refresh(changedAt);
   }
 
@@ -66,6 +65,6 @@ export class AutoLauncher implements Launcher {
   #tell(error: CartonError): void {
     if (error.message === this.#told?.message) return;
     this.#told = error;
-    this.#options.log.warn(`instances are spawned: ${error.code} ${error.message}`);
+    this.#options.log.warn(`instances are spawned: ${describeWithCode(error)}`);
   }
 }

@@ -11,7 +11,7 @@ import type { Clock, Timer } from '../support/clock';
 import { CartonError, codeOf, describeWithCode } from '../support/errors';
 import type { HostLog } from '../support/host_environment';
 import type { InstanceBoot } from '../protocol/control';
-import type { Launcher, Sandbox } from './launcher';
+import type { Launcher, LauncherStatus, Sandbox } from './launcher';
 
 export interface ForkOptions {
   /** Starts a root template. */
@@ -20,6 +20,8 @@ export interface ForkOptions {
   readonly derive: (root: Template) => Promise<Template>;
   /** Has a sandbox answer once and end. Rejects where it does not. */
   readonly selfTest: (sandbox: Sandbox) => Promise<void>;
+  /** Whether the machine, or the container, has hardly any memory left. */
+  readonly isMemoryShort: () => boolean;
   readonly clock: Clock;
   readonly log: HostLog;
 }
@@ -28,6 +30,10 @@ const FIRST_BACKOFF_MS = 1_000;
 const MAX_BACKOFF_MS = 60_000;
 /** Milliseconds that a template must live for its end not to count as another failure in a row. */
 const STEADY_MS = 10_000;
+
+/** Milliseconds without a launch, after which a template of an application gives way where memory is short. */
+const UNUSED_MS = 10 * 60_000;
+const LOOK_MS = 60_000;
 
 /** A template that is there or on its way. */
 class Slot {
@@ -39,22 +45,26 @@ class Slot {
 }
 
 export class ForkLauncher implements Launcher {
-  readonly kind = 'fork';
   readonly #options: ForkOptions;
   readonly #root = new Slot();
   readonly #revision = new Slot();
   /** The template that has not collected its garbage yet: the first caller is not to wait for that. */
   #uncollected: Template | undefined;
   #waiting = 0;
+  #usedAt: number;
   #retry: Timer | undefined;
+  readonly #look: Timer;
   #closed = false;
 
   constructor(options: ForkOptions) {
     this.#options = options;
+    this.#usedAt = options.clock.now();
+    this.#look = options.clock.every(LOOK_MS, () => this.#retireUnused());
   }
 
   async launch(_boot: InstanceBoot): Promise<Sandbox> {
     this.#waiting += 1;
+    this.#usedAt = this.#options.clock.now();
     try {
       return await this.#fork();
     } finally {
@@ -67,20 +77,23 @@ export class ForkLauncher implements Launcher {
     return this.#revision.error ?? this.#root.error;
   }
 
+  get status(): LauncherStatus {
+    return { kind: 'fork', reason: this.obstacle === undefined ? null : describeWithCode(this.obstacle) };
+  }
+
   replenish(): void {
     if (this.#closed) return;
     this.#template().catch(() => undefined);
   }
 
   refresh(_changedAt: number): void {
-    const { made } = this.#revision;
-    this.#forget(this.#revision);
-    made?.then((template) => template.close(), () => undefined);
+    this.#retire();
     this.replenish();
   }
 
   async close(): Promise<void> {
     this.#closed = true;
+    this.#look.cancel();
     this.#retry?.cancel();
     const made = [this.#revision.made, this.#root.made];
     for (const slot of made) {
@@ -177,6 +190,20 @@ export class ForkLauncher implements Launcher {
   #tryAgain(slot: Slot): void {
     this.#retry?.cancel();
     this.#retry = this.#options.clock.after(Math.max(0, slot.retryAt - this.#options.clock.now()), () => this.replenish());
+  }
+
+  /** The next launch makes it anew from the root. */
+  #retireUnused(): void {
+    const { clock, isMemoryShort, log } = this.#options;
+    if (this.#revision.made === undefined || clock.now() - this.#usedAt < UNUSED_MS || !isMemoryShort()) return;
+    log.info('memory is short: the template of the application, unused for a while, gives way');
+    this.#retire();
+  }
+
+  #retire(): void {
+    const { made } = this.#revision;
+    this.#forget(this.#revision);
+    made?.then((template) => template.close(), () => undefined);
   }
 
   #forget(slot: Slot): void {

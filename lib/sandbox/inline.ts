@@ -12,7 +12,7 @@ import type { Launcher, Sandbox, SandboxExit } from './launcher';
 export type ServeInline = (channel: Duplex, end: (code: number) => void) => { drain(): void };
 
 export class InlineLauncher implements Launcher {
-  readonly kind = 'inline';
+  readonly status = { kind: 'inline', reason: null } as const;
   readonly #serve: ServeInline;
 
   constructor(serve: ServeInline) {

@@ -27,8 +27,15 @@ export interface Sandbox {
   kill(): void;
 }
 
-export interface Launcher {
+/** How sandboxes come to be at the moment, for people. */
+export interface LauncherStatus {
   readonly kind: 'fork' | 'spawn' | 'inline';
+  /** Why they are not forked; null where they are, or where nobody asked for it. */
+  readonly reason: string | null;
+}
+
+export interface Launcher {
+  readonly status: LauncherStatus;
   /** Rejects with `CARTON_INSTANCE_LAUNCH_FAILED` where no process could be made. */
   launch(boot: InstanceBoot): Promise<Sandbox>;
   /** Boots ahead of time what it keeps ready; a good moment is when nothing that a request waits for is booting. */

@@ -11,7 +11,7 @@ import { killGroup, killRestOfGroup } from '../support/host_process';
 import type { InstanceBoot, ProcessBoot } from '../protocol/control';
 import { CHANNEL_FD } from './channel';
 import { withoutInspector } from './flags';
-import type { Launcher, Sandbox, SandboxExit } from './launcher';
+import type { Launcher, LauncherStatus, Sandbox, SandboxExit } from './launcher';
 
 export interface SpawnOptions {
   /** File of the function process: an entry of `lib/entry`. */
@@ -24,6 +24,8 @@ export interface SpawnOptions {
   /** Processes to keep booted ahead of time. */
   readonly spares: number;
   readonly log: HostLog;
+  /** Why processes are spawned where they could be forked. @default nobody asked for another way */
+  readonly reason?: string;
 }
 
 /** How a process loads its code. */
@@ -41,13 +43,14 @@ interface Spare {
 const FILE_TIME_STEP_MS = 20;
 
 export class SpawnLauncher implements Launcher {
-  readonly kind = 'spawn';
+  readonly status: LauncherStatus;
   readonly #options: SpawnOptions;
   readonly #spares = new Set<Spare>();
   #closed = false;
 
   constructor(options: SpawnOptions) {
     this.#options = options;
+    this.status = { kind: 'spawn', reason: options.reason ?? null };
   }
 
   /** The boot itself travels over the channel; a process needs it only once its application is up. */

@@ -17,7 +17,7 @@ import type { HostEnvironment } from '../support/host_environment';
 import { hostProcessOf, isAlive, watchHost } from '../support/host_process';
 import type { Demand, InstanceBoot, InstanceLoad, InstanceLost, InstanceReady, InstancesPush, MocksChange, ServiceMock, SpecsPush } from '../protocol/control';
 import { listen, sameToken } from '../rpc/handshake';
-import type { Launcher, Sandbox } from '../sandbox/launcher';
+import type { Launcher, LauncherStatus, Sandbox } from '../sandbox/launcher';
 import type { Revision } from '../spec/types';
 import { Adoption } from './adopt';
 import { addressOnly, bootOf } from './boot';
@@ -89,6 +89,11 @@ export class Scheduler implements InstanceListener, WorkerListener {
 
   get revision(): Revision | undefined {
     return this.#revision;
+  }
+
+  /** How instances come to be at the moment, and why not faster. */
+  get launcher(): LauncherStatus {
+    return this.#options.launcher.status;
   }
 
   /** Loads the functions, adopts what lives, and serves the workers. Rejects with what is wrong with the specs. */

@@ -17,6 +17,7 @@ import { CartonError } from '../../support/errors';
 import { eggFace } from './egg_scope';
 import type { ApplicationClass, EggApplication } from './egg_types';
 import { functionRole } from './function_role';
+import { keepLogFiles } from './log_files';
 import { StubAgent } from './stub_agent';
 
 /** The name of this plugin, which is always off in a function process: hosting functions is the host's work. */
@@ -55,6 +56,7 @@ export async function bootEgg(descriptor: ApplicationDescriptor): Promise<Booted
   app.messenger.broadcast('egg-ready');
   // The messenger delivers in the next tick; hooks that await nothing from outside are through by the next turn.
   await setImmediate();
+  keepLogFiles(app);
   return eggFace(app, () => close(app));
 }
 

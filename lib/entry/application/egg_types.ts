@@ -49,6 +49,7 @@ export interface EggApplication extends EventEmitter {
   readonly BaseContextClass: { readonly prototype: object };
   readonly timing?: { disable?(): void };
   agent?: unknown;
+  carton?: unknown;
   getLogger(name: string): EggLogger | null;
   ready(): Promise<void>;
   close(): Promise<void>;

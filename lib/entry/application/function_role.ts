@@ -7,6 +7,7 @@
  * `request` and `response` are extended because `app.createAnonymousContext()` still works, and a few small files
  * are a fair price for that.
  */
+import { checkpointHooks } from '../../fork/inside/hooks';
 import { enabledInFunctions } from './plugins';
 import { quietStore, unpad } from './scope_logging';
 import { StubAgent } from './stub_agent';
@@ -18,6 +19,7 @@ import {
 /** Puts on the application what Egg's start-up expects, before anything of it is loaded. */
 function prepare(app: EggApplication): void {
   app.agent = new StubAgent(app);
+  app.carton = checkpointHooks;
   // Without egg-onerror nobody listens, and an `error` event that nobody hears would end the process. Egg emits one
   // for a failed boot (which also rejects `ready()`), for a failed didReady or serverDidReady, and for background tasks.
   app.on('error', (error: unknown, ctx?: { logger?: { error(error: unknown): void } }) => {

@@ -40,6 +40,9 @@ export function afterRestore(hook: () => Promise<void> | void): void {
   onCheckpoint({ afterRestore: hook });
 }
 
+/** What an application finds at `app.carton`, in whatever process it runs. */
+export const checkpointHooks = Object.freeze({ onCheckpoint, beforeCheckpoint, afterRestore });
+
 /** Runs all of them, whatever fails, since each closes something else. */
 export async function runBeforeCheckpoint(): Promise<Reason[]> {
   const reasons: Reason[] = [];

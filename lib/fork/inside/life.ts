@@ -57,7 +57,7 @@ export async function beTemplate(order: TemplateOrder, surroundings: Surrounding
   origins.start();
   let warmed: Warmed;
   try {
-    const program = require(order.program) as TemplateProgram;
+    const program = await load(order.program);
     warmed = { program, state: await program.warm(order.argument, inherited), origins };
   } catch (error) {
     tell(OP.bootFailed, toWire(bootFailure(error, order.program)));
@@ -72,6 +72,15 @@ export async function beTemplate(order: TemplateOrder, surroundings: Surrounding
   tell(OP.ready, {});
   // Not in the middle of a round of the loop that has more to do.
   setImmediate(() => rest(warmed, surroundings, reopened));
+}
+
+async function load(program: string): Promise<TemplateProgram> {
+  try {
+    return require(program) as TemplateProgram;
+  } catch (error) {
+    if ((error as { code?: unknown }).code !== 'ERR_REQUIRE_ESM') throw error;
+    return (await import(program)) as TemplateProgram;
+  }
 }
 
 async function goQuiet(origins: Origins, baseline: Baseline): Promise<{ reasons: Reason[]; reopened: number[] }> {
