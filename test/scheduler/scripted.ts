@@ -55,7 +55,7 @@ export class ScriptedInstance {
 }
 
 export class ScriptedLauncher implements Launcher {
-  readonly kind = 'spawn';
+  readonly status = { kind: 'spawn', reason: null } as const;
   readonly launched: ScriptedInstance[] = [];
   closed = false;
   /** What the next launches reject with. */

@@ -65,7 +65,7 @@ describe('validateConfig', () => {
     refuses({ 'snapshot.warmUps': [{ function: '' }] }, /config\.carton\.snapshot\.warmUps/);
     refuses({ 'snapshot.directory': '/x' }, /config\.carton\.snapshot\.directory: expected a known key/);
     refuses({ maxInstances: 0 }, /config\.carton\.maxInstances: expected an integer from 1 to 10000, got 0/);
-    refuses({ launcher: undefined }, /config\.carton\.launcher: expected "auto", "spawn", "inline", got nothing/);
+    refuses({ launcher: undefined }, /config\.carton\.launcher: expected "auto", "fork", "spawn", "inline", got nothing/);
     refuses({ ingress: 5 }, /config\.carton\.ingress: expected an object of ingress settings, got 5/);
     for (const raw of [undefined, null, 5]) assert.throws(() => validateConfig(raw), { code: 'CARTON_CONFIG_INVALID', message: /config\.carton: expected an object/ });
   });
