@@ -83,6 +83,8 @@ export class ForkLauncher implements Launcher {
 
   replenish(): void {
     if (this.#closed) return;
+    // Each is made where it is missing; what failed is told to the next launch.
+    this.#make(this.#root, this.#options.startRoot).catch(() => undefined);
     this.#template().catch(() => undefined);
   }
 
@@ -189,7 +191,11 @@ export class ForkLauncher implements Launcher {
 
   #tryAgain(slot: Slot): void {
     this.#retry?.cancel();
-    this.#retry = this.#options.clock.after(Math.max(0, slot.retryAt - this.#options.clock.now()), () => this.replenish());
+    this.#retry = this.#options.clock.after(Math.max(0, slot.retryAt - this.#options.clock.now()), () => {
+      // Timers may fire a little early.
+      slot.retryAt = 0;
+      this.replenish();
+    });
   }
 
   /** The next launch makes it anew from the root. */
