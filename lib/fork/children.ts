@@ -1,6 +1,7 @@
 /**
  * Who was forked from any template of this process, and how each of them ended. Whoever is the parent at that moment
- * tells: its template, the root that inherited it, or this process, to which orphans of all templates come.
+ * tells: its template, the root that inherited it, or this process, to which the orphans of a root come. Runs in
+ * whoever starts templates; keeps nothing of a process that has ended and was asked for.
  */
 import { constants } from 'node:os';
 import { forker } from './native';
@@ -11,62 +12,54 @@ export interface Exit {
   readonly signal: NodeJS.Signals | null;
 }
 
-/** Ends of processes that nobody asked for yet; one that is never asked for is a fork whose template died meanwhile. */
-const EARLY_LIMIT = 1024;
-
 const waiting = new Map<number, (exit: Exit) => void>();
+/** Ends that were told before the fork itself, which another socket tells. Each stays for two rounds of the loop. */
 const early = new Map<number, Exit>();
-/** Children of templates that have ended: they may be this process's by now. */
-const orphans = new Set<number>();
-let isSubreaper = false;
+let isHeir = false;
 
-/** From now on this process inherits what templates leave behind. */
+/**
+ * From now on this process inherits what root templates leave behind when they are killed, and reaps it. It becomes a
+ * subreaper by that, so other orphans come to it as well; those that were born in a session of their parents are reaped
+ * too, any other stays a zombie until this process ends, since it might be a child that somebody here waits for.
+ */
 export function inheritOrphans(): void {
-  if (isSubreaper) return;
-  isSubreaper = true;
-  forker().becomeSubreaper();
+  if (isHeir) return;
+  isHeir = true;
+  forker().adoptOrphans();
   process.on('SIGCHLD', reapOrphans);
 }
 
+/** To be called when the fork is told, before anything else can be. */
 export function exitOf(pid: number): Promise<Exit> {
   const known = early.get(pid);
   early.delete(pid);
   return known !== undefined ? Promise.resolve(known) : new Promise((resolve) => waiting.set(pid, resolve));
 }
 
-/** A parent has reaped it. */
+/** A parent has seen its end; one that died before it could reap leaves it to the next, which tells again. */
 export function hasExited(pid: number, status: number): void {
-  orphans.delete(pid);
   const exit = decode(status);
   const resolve = waiting.get(pid);
   waiting.delete(pid);
   if (resolve !== undefined) return resolve(exit);
   early.set(pid, exit);
-  const [oldest] = early.keys();
-  if (early.size > EARLY_LIMIT && oldest !== undefined) early.delete(oldest);
+  // What was told of it before its end is read by then. Kept longer, it would be taken for the end of a later process
+  // with the same number.
+  setImmediate(() => setImmediate(() => {
+    if (early.get(pid) === exit) early.delete(pid);
+  }));
 }
 
-/** Their template has ended; the root or this process is their parent now. */
-export function orphaned(pids: Iterable<number>): void {
-  for (const pid of pids) if (waiting.has(pid)) orphans.add(pid);
-  reapOrphans();
+/** For tests: ends that nobody has asked for yet, and processes whose end is waited for. */
+export function held(): { readonly early: number; readonly waiting: number } {
+  return { early: early.size, waiting: waiting.size };
 }
 
 function reapOrphans(): void {
-  for (const pid of orphans) {
-    const status = statusOf(pid);
-    if (status !== undefined) hasExited(pid, status);
-  }
-}
-
-/** Undefined while it runs, and while it is another process's child. */
-function statusOf(pid: number): number | undefined {
-  try {
-    const status = forker().reap(pid);
-    return status < 0 ? undefined : status;
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ECHILD') return undefined;
-    throw error;
+  for (;;) {
+    const ended = forker().reapAdopted();
+    if (ended.length === 0) return;
+    for (let at = 0; at < ended.length; at += 2) hasExited(ended[at] as number, ended[at + 1] as number);
   }
 }
 

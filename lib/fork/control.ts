@@ -1,5 +1,6 @@
 /**
- * The control socket of a template, at the end of whoever gives it orders. Frames are those of native/forker.c.
+ * The control socket of a template, at the end of whoever gives it orders. Frames are those of native/frames.h. Sending
+ * never waits, whatever the template does.
  */
 import { Socket } from 'node:net';
 import { forker } from './native';
@@ -8,8 +9,8 @@ import { forker } from './native';
 export const CONTROL_FD = 3;
 
 const HEADER_BYTES = 12;
-/** Nothing that a template tells is larger: lists of reasons and errors are cut by it. */
-const PAYLOAD_LIMIT = 64 * 1024;
+/** Bytes of a frame's payload. Nothing that a template tells is larger: lists of reasons and errors are cut by it. */
+export const PAYLOAD_LIMIT = 64 * 1024;
 
 export interface ControlListener {
   onFrame(op: number, id: number, payload: Buffer): void;
@@ -27,8 +28,10 @@ export class Control {
   constructor(fd: number, listener: ControlListener) {
     this.#fd = fd;
     this.#listener = listener;
-    this.#socket = new Socket({ fd, readable: true, writable: true });
+    // Half open, because a root goes on telling of exits when no more orders come.
+    this.#socket = new Socket({ fd, readable: true, writable: true, allowHalfOpen: true });
     this.#socket.on('data', (chunk: Buffer) => this.#onData(chunk));
+    this.#socket.once('end', () => this.#socket.destroy());
     // The end says it all.
     this.#socket.on('error', () => undefined);
     this.#socket.once('close', () => {
@@ -37,14 +40,24 @@ export class Control {
     });
   }
 
-  /** Throws an error with the name of an errno where the template is gone. */
-  send(op: number, id: number, message: unknown, fds: readonly number[] = []): void {
+  /**
+   * Throws an error with the name of an errno: EPIPE or ECONNRESET where the template is gone, EAGAIN where it does not
+   * read; after any but the first two another frame may be sent.
+   */
+  send(op: number, id: number, payload: string, fds: readonly number[] = []): void {
     // By then its number may be another file's.
     if (!this.#isOpen) throw Object.assign(new Error('the control socket is closed'), { code: 'EPIPE' });
-    forker().send(this.#fd, op, id, JSON.stringify(message), fds);
+    forker().send(this.#fd, op, id, payload, fds);
   }
 
-  /** The template sees its end. */
+  /** No more orders: the template sees the end of them. What it still tells is heard. */
+  stop(): void {
+    if (!this.#isOpen) return;
+    this.#isOpen = false;
+    this.#socket.end();
+  }
+
+  /** Nothing is heard any more. */
   close(): void {
     this.#isOpen = false;
     this.#socket.destroy();

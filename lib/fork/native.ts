@@ -14,16 +14,22 @@ export interface Order {
 
 /** Each throws an error whose `code` is the name of an errno. */
 export interface Forker {
-  /** Blocks until `control` brings an order; `host` is a pidfd, -1 for none. `reopened` are files to be a fork's own. */
+  /**
+   * Blocks until `control` brings an order; `host` is a pidfd, -1 for none. `reopened` are files to be a fork's own.
+   * Returns with signals as they were in a fork, and taken in the template: its own JavaScript sees none any more.
+   */
   wait(control: number, host: number, lingers: boolean, reopened: readonly number[]): Order;
   /** Two connected stream sockets, closed by exec. */
   socketPair(): [number, number];
-  /** Sends one frame and descriptors with it; waits while the socket is full. */
+  /** Sends one frame and descriptors with it. EAGAIN while the socket is full; after EPIPE and ECONNRESET it is done for. */
   send(socket: number, op: number, id: number, payload: string, fds: readonly number[]): void;
   /** Leaves the process at once. */
   exit(code: number): never;
-  /** The wait status of a child that has ended, -1 while it runs. Throws ECHILD where it is none of this process. */
-  reap(pid: number): number;
+  /** Reaps children that this process adopted and that have ended: pid, wait status, pid, wait status, … */
+  reapAdopted(): number[];
+  /** Orphans among the descendants become children of this process. */
+  adoptOrphans(): void;
+  /** The same, in a root template: what is forked from it ends by itself once both it and its starter have ended. */
   becomeSubreaper(): void;
   /** A pidfd, readable once the process has ended. */
   openProcess(pid: number): number;
@@ -35,19 +41,36 @@ export interface Forker {
 /** Operations of frames on a control socket. The first five are known to the addon. */
 export const OP = Object.freeze({ fork: 1, forked: 2, failed: 3, exited: 4, leaving: 5, ready: 10, refused: 11, bootFailed: 12, collect: 20 });
 
+/** The package's directory: of a registry's install, of a link, or of the repository. */
+const ROOT = join(__dirname, '../..');
+
 let loaded: Forker | undefined;
 
-/** Throws `CARTON_FORK_UNAVAILABLE`, which says why. */
+/** Throws `CARTON_FORK_UNAVAILABLE`, which says why, and what would help. */
 export function forker(): Forker {
   if (loaded !== undefined) return loaded;
   if (process.platform !== 'linux') throw new CartonError('CARTON_FORK_UNAVAILABLE', { expected: 'Linux', got: process.platform });
+  const addon = load();
+  try {
+    addon.close(addon.openProcess(process.pid));
+  } catch (cause) {
+    if (!['ENOSYS', 'EPERM'].includes((cause as NodeJS.ErrnoException).code ?? '')) throw cause;
+    throw new CartonError('CARTON_FORK_UNAVAILABLE', { expected: 'a kernel with pidfd_open, Linux 5.3, that allows it', got: describe(cause), cause });
+  }
+  return (loaded = addon);
+}
+
+function load(): Forker {
   try {
     const build = require('node-gyp-build') as (directory: string) => Forker;
-    loaded = build(join(__dirname, '../..'));
+    return build(ROOT);
   } catch (cause) {
-    throw new CartonError('CARTON_FORK_UNAVAILABLE', { of: 'the native addon', expected: 'a binary for this platform, or a C compiler when egg-carton was installed', got: firstLine(describe(cause)), cause });
+    throw new CartonError('CARTON_FORK_UNAVAILABLE', {
+      of: 'the native addon',
+      expected: `build/Release/forker.node or one of prebuilds/${process.platform}-${process.arch} in ${ROOT}, as \`node ${join(ROOT, 'native/install.cjs')}\` makes it with a C compiler, make and Python`,
+      got: firstLine(describe(cause)), cause,
+    });
   }
-  return loaded;
 }
 
 function firstLine(text: string): string {

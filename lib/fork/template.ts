@@ -8,16 +8,19 @@
  * 3. At most `FORKS_AT_ONCE` requests are under way per template; the rest wait here, in order.
  * 4. When the template ends, requests that it did not answer reject with `CARTON_FORK_ENDED`; forks live on.
  */
-import { spawn } from 'node:child_process';
+import { spawn, type ChildProcess } from 'node:child_process';
 import { Socket } from 'node:net';
 import { CartonError, describe, fromWire, type WireError } from '../support/errors';
 import { killGroup, killRestOfGroup } from '../support/host_process';
-import { exitOf, hasExited, inheritOrphans, orphaned, type Exit } from './children';
+import { hasExited, inheritOrphans, type Exit } from './children';
 import { Control } from './control';
 import { TEMPLATE_FLAGS } from './flags';
-import type { ForkRequest, TemplateOrder } from './inside/life';
+import type { TemplateOrder } from './inside/life';
 import { forker, OP } from './native';
 import { describeReason, type Reason } from './reason';
+import { Requests, type Forked } from './requests';
+
+export { FORKS_AT_ONCE } from './requests';
 
 export interface TemplateOptions extends TemplateOrder {
   /** File that the process runs: an entry of `lib/entry`. */
@@ -49,168 +52,117 @@ export interface ForkedProcess {
   kill(): void;
 }
 
-/** Requests under way: a template answers one at a time, and each holds a descriptor of the kernel's small store. */
-export const FORKS_AT_ONCE = 32;
-/** Requests that wait. */
-const WAITING_LIMIT = 10_000;
 const READY_MS = 30_000;
-
-interface Asked {
-  readonly request: ForkRequest;
-  /** Of the new process: its channel, or a template's control socket. Closed here once it was sent. */
-  readonly theirs: number;
-  resolve(pid: number): void;
-  reject(error: CartonError): void;
-}
+/** Milliseconds in which a process that was killed is gone, unless the kernel itself is stuck with it. */
+const GONE_MS = 1_000;
 
 export class Template {
   /** Resolves when nothing can be forked from it any more. */
   readonly ended: Promise<void>;
+  readonly pid: number;
   readonly #control: Control;
-  readonly #waiting: Asked[] = [];
-  readonly #asked = new Map<number, Asked>();
-  /** Forks of this template that live, as far as is known here. */
-  readonly #children = new Set<number>();
-  readonly #ready: { resolve(): void; reject(error: CartonError): void };
+  readonly #requests: Requests;
+  readonly #exit: Promise<Exit>;
   readonly #whenReady: Promise<void>;
-  #pid = 0;
-  #lastId = 0;
+  readonly #ready: { resolve(): void; reject(error: CartonError): void };
+  #isReady = false;
   #hasEnded = false;
+  #isCollected = false;
   #onEnded: () => void = () => undefined;
 
-  private constructor(controlFd: number) {
+  private constructor(controlFd: number, pid: number, exit: Promise<Exit>) {
+    this.pid = pid;
+    this.#exit = exit;
     this.ended = new Promise((resolve) => (this.#onEnded = resolve));
     let settle: { resolve(): void; reject(error: CartonError): void } | undefined;
     this.#whenReady = new Promise((resolve, reject) => (settle = { resolve, reject }));
     this.#ready = settle as NonNullable<typeof settle>;
     this.#control = new Control(controlFd, { onFrame: (op, id, payload) => this.#onFrame(op, id, payload), onEnd: () => this.#end() });
+    this.#requests = new Requests(this.#control);
   }
 
   /** Starts a process that boots `program` and becomes a template: the root of a tree. */
   static async start(options: TemplateOptions): Promise<Template> {
     inheritOrphans();
-    const { entry, program, argument, execArgv = process.execArgv, cwd, env = process.env, hostPid = process.pid, timeoutMs = READY_MS } = options;
-    const [ours, theirs] = pair();
+    const { program, argument, hostPid = process.pid, timeoutMs = READY_MS } = options;
     const boot: TemplateBoot = { program, argument, hostPid };
-    const child = spawn(process.execPath, [...execArgv, ...TEMPLATE_FLAGS, entry, JSON.stringify(boot)], {
-      cwd, env, detached: true, stdio: ['ignore', 'inherit', 'inherit', theirs],
-    });
-    forker().close(theirs);
-    const template = new Template(ours);
-    child.once('error', (cause) => template.#ready.reject(new CartonError('CARTON_FORK_BOOT_FAILED', { expected: 'a new process', got: cause.message, cause })));
-    template.#pid = child.pid ?? 0;
+    const [ours, theirs] = pair();
+    let child: ChildProcess;
+    try {
+      child = launch(options, boot, theirs);
+    } catch (cause) {
+      forker().close(ours);
+      throw noProcess(cause);
+    } finally {
+      forker().close(theirs);
+    }
+    const exit = new Promise<Exit>((resolve) => child.once('exit', (code, signal) => resolve({ code, signal })));
+    const template = new Template(ours, child.pid ?? 0, exit);
+    child.once('error', (cause) => template.#ready.reject(noProcess(cause)));
     return template.#settled(timeoutMs);
-  }
-
-  get pid(): number {
-    return this.#pid;
   }
 
   /** Another template, forked from this one: it inherits all that is loaded here. */
   async derive({ program, argument, timeoutMs = READY_MS }: TemplateOrder & { readonly timeoutMs?: number }): Promise<Template> {
-    const [ours, theirs] = pair();
-    const derived = new Template(ours);
-    // It may say that it is ready before its parent says which pid it has.
-    derived.#whenReady.catch(() => undefined);
-    try {
-      derived.#pid = await this.#ask({ kind: 'template', program, argument }, theirs);
-    } catch (error) {
-      derived.close();
-      throw error;
-    }
-    return derived.#settled(timeoutMs);
+    const started = performance.now();
+    const asked = this.#requests.ask({ kind: 'template', program, argument });
+    const { pid, socket, exit } = await inTime(asked, timeoutMs, () => {
+      asked.then(discard, () => undefined);
+    });
+    return new Template(socket, pid, exit).#settled(Math.max(1, timeoutMs - (performance.now() - started)));
   }
 
   /** Rejects with `CARTON_FORK_FAILED` or `CARTON_FORK_ENDED`. */
   async fork(argument: unknown): Promise<ForkedProcess> {
-    const [ours, theirs] = pair();
-    const channel = new Socket({ fd: ours, readable: true, writable: true });
-    try {
-      const pid = await this.#ask({ kind: 'fork', argument }, theirs);
-      return this.#forked(pid, channel);
-    } catch (error) {
-      channel.destroy();
-      throw error;
-    }
+    return takeOver(await this.#requests.ask({ kind: 'fork', argument }));
   }
 
-  /** Makes the template collect its garbage before it forks again: forks that follow stay smaller. */
+  /**
+   * Makes the template collect its garbage before it forks again: forks that follow stay smaller. A second time does
+   * nothing, since none of its JavaScript runs in between.
+   */
   collect(): void {
-    if (!this.#hasEnded) this.#send(() => this.#control.send(OP.collect, 0, null));
+    if (this.#isCollected || this.#hasEnded) return;
+    this.#isCollected = true;
+    try {
+      this.#control.send(OP.collect, 0, 'null');
+    } catch {
+      // It was to save memory. Should the template be gone, its end is on the way and tells everybody.
+      this.#isCollected = false;
+    }
   }
 
   /** The template ends; its forks live on. */
   close(): void {
-    this.#control.close();
+    this.#control.stop();
+    this.#end();
   }
 
   async #settled(timeoutMs: number): Promise<Template> {
-    const timer = setTimeout(() => {
-      this.#ready.reject(new CartonError('CARTON_FORK_TIMEOUT', { expected: `a template within ${timeoutMs} ms` }));
-    }, timeoutMs);
     try {
-      await this.#whenReady;
+      await inTime(this.#whenReady, timeoutMs, () => {
+        this.#whenReady.catch(() => undefined);
+      });
+      this.#isReady = true;
       return this;
     } catch (error) {
-      this.close();
-      // One that hangs does not see that nobody listens any more.
-      if (this.#pid > 0 && !this.#hasEnded) killGroup(this.#pid);
-      throw error;
-    } finally {
-      clearTimeout(timer);
-    }
-  }
-
-  #forked(pid: number, channel: Socket): ForkedProcess {
-    this.#children.add(pid);
-    const lastByte = new Promise((resolve) => channel.once('close', resolve));
-    let isRunning = true;
-    const status = exitOf(pid).then((exit) => {
-      isRunning = false;
-      this.#children.delete(pid);
-      // Whatever way it ended, what it started ends with it.
-      killRestOfGroup(pid);
-      return exit;
-    });
-    if (this.#hasEnded) orphaned([pid]);
-    return {
-      pid, channel,
-      exited: Promise.all([status, lastByte]).then(([exit]) => exit),
-      kill: () => {
-        if (isRunning) killGroup(pid);
-      },
-    };
-  }
-
-  #ask(request: ForkRequest, theirs: number): Promise<number> {
-    return new Promise((resolve, reject) => {
-      if (this.#hasEnded || this.#waiting.length >= WAITING_LIMIT) {
-        forker().close(theirs);
-        return reject(this.#hasEnded ? new CartonError('CARTON_FORK_ENDED') : new CartonError('CARTON_FORK_FAILED', { expected: `at most ${WAITING_LIMIT} requests that wait`, got: 'another one' }));
-      }
-      this.#waiting.push({ request, theirs, resolve, reject });
-      this.#next();
-    });
-  }
-
-  #next(): void {
-    while (this.#asked.size < FORKS_AT_ONCE) {
-      const asked = this.#waiting.shift();
-      if (asked === undefined) return;
-      const id = (this.#lastId = (this.#lastId + 1) % 0x7fffffff);
-      this.#asked.set(id, asked);
-      this.#send(() => this.#control.send(OP.fork, id, asked.request, [asked.theirs]));
-      forker().close(asked.theirs);
-    }
-  }
-
-  #send(send: () => void): void {
-    try {
-      send();
-    } catch {
-      // Its end is on the way, and tells everybody.
       this.#control.close();
+      await this.#gone();
+      throw error;
     }
+  }
+
+  /** One that hangs does not see that nobody listens any more. */
+  async #gone(): Promise<void> {
+    // There never was a process.
+    if (this.pid === 0) return;
+    let hasExited = false;
+    const exit = this.#exit.then(() => (hasExited = true));
+    await Promise.resolve();
+    if (!hasExited) killGroup(this.pid);
+    let timer: NodeJS.Timeout | undefined;
+    await Promise.race([exit, new Promise((resolve) => (timer = setTimeout(resolve, GONE_MS)))]);
+    clearTimeout(timer);
   }
 
   #onFrame(op: number, id: number, payload: Buffer): void {
@@ -222,35 +174,69 @@ export class Template {
       case OP.bootFailed:
         return this.#ready.reject(fromWire(JSON.parse(payload.toString()) as WireError));
       case OP.forked:
-        return this.#answered(id, (asked) => asked.resolve(payload.readInt32LE(0)));
+        return this.#requests.forked(id, payload.readInt32LE(0));
       case OP.failed:
-        return this.#answered(id, (asked) => asked.reject(new CartonError('CARTON_FORK_FAILED', { expected: 'a new process', got: `errno ${payload.readInt32LE(0)}` })));
+        return this.#requests.failed(id, payload.readInt32LE(0));
       case OP.exited:
         return hasExited(payload.readInt32LE(0), payload.readInt32LE(4));
       case OP.leaving:
-        return this.#end();
+        return this.close();
     }
   }
 
-  #answered(id: number, settle: (asked: Asked) => void): void {
-    const asked = this.#asked.get(id);
-    this.#asked.delete(id);
-    if (asked !== undefined) settle(asked);
-    this.#next();
-  }
-
-  /** Nothing can be forked from it any more; it may still tell how its forks end. */
   #end(): void {
     if (this.#hasEnded) return;
     this.#hasEnded = true;
-    const error = new CartonError('CARTON_FORK_ENDED', { of: `template ${this.#pid}` });
-    this.#ready.reject(error);
-    for (const { theirs } of this.#waiting) forker().close(theirs);
-    for (const { reject } of [...this.#asked.values(), ...this.#waiting]) reject(error);
-    this.#asked.clear();
-    this.#waiting.length = 0;
-    orphaned(this.#children);
+    const error = new CartonError('CARTON_FORK_ENDED', { of: `template ${this.pid}` });
+    this.#requests.end(error);
+    if (!this.#isReady) void this.#exit.then((exit) => this.#ready.reject(endedEarly(exit)));
     this.#onEnded();
+  }
+}
+
+function launch({ entry, execArgv = process.execArgv, cwd, env = process.env }: TemplateOptions, boot: TemplateBoot, control: number): ChildProcess {
+  return spawn(process.execPath, [...execArgv, ...TEMPLATE_FLAGS, entry, JSON.stringify(boot)], {
+    cwd, env, detached: true, stdio: ['ignore', 'inherit', 'inherit', control],
+  });
+}
+
+function takeOver({ pid, socket, exit }: Forked): ForkedProcess {
+  const channel = new Socket({ fd: socket, readable: true, writable: true });
+  const lastByte = new Promise((resolve) => channel.once('close', resolve));
+  let isRunning = true;
+  const status = exit.then((how) => {
+    isRunning = false;
+    // Whatever way it ended, what it started ends with it.
+    killRestOfGroup(pid);
+    return how;
+  });
+  return {
+    pid, channel,
+    exited: Promise.all([status, lastByte]).then(([how]) => how),
+    kill: () => {
+      if (isRunning) killGroup(pid);
+    },
+  };
+}
+
+/** Of a derived template that was answered too late. */
+function discard({ pid, socket }: Forked): void {
+  forker().close(socket);
+  killGroup(pid);
+}
+
+async function inTime<T>(promise: Promise<T>, timeoutMs: number, onLate: () => void): Promise<T> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_resolve, reject) => {
+    timer = setTimeout(() => {
+      onLate();
+      reject(new CartonError('CARTON_FORK_TIMEOUT', { expected: `a template within ${timeoutMs} ms` }));
+    }, timeoutMs);
+  });
+  try {
+    return await Promise.race([promise, late]);
+  } finally {
+    clearTimeout(timer);
   }
 }
 
@@ -261,6 +247,14 @@ function pair(): [number, number] {
     if (cause instanceof CartonError) throw cause;
     throw new CartonError('CARTON_FORK_FAILED', { expected: 'two free descriptors', got: describe(cause), cause });
   }
+}
+
+function noProcess(cause: unknown): CartonError {
+  return new CartonError('CARTON_FORK_BOOT_FAILED', { expected: 'a new process', got: describe(cause), cause });
+}
+
+function endedEarly({ code, signal }: Exit): CartonError {
+  return new CartonError('CARTON_FORK_BOOT_FAILED', { expected: 'a template', got: `the end of its process, with ${signal ?? `exit code ${code}`}` });
 }
 
 function refusal(reasons: readonly Reason[]): CartonError {
