@@ -10,9 +10,11 @@
 #include <node_api.h>
 #include <uv.h>
 
+#include "exits.h"
 #include "frames.h"
 #include "inheritance.h"
 #include "processes.h"
+#include "worker_tasks.h"
 
 /* ---- errors and arguments ------------------------------------------------------------------------------------- */
 
@@ -133,6 +135,7 @@ static napi_value restored(struct waiting *template, struct frame *frame, pid_t 
   napi_value result, payload, fds;
   napi_create_object(env, &result);
   set_field(env, result, "op", OP_FORK);
+  set_field(env, result, "pid", getpid());
   napi_create_string_utf8(env, (char *)frame->payload, frame->length, &payload);
   napi_set_named_property(env, result, "payload", payload);
   napi_create_array_with_length(env, frame->fd_count, &fds);
@@ -373,6 +376,24 @@ static napi_value end_with(napi_env env, napi_callback_info info) {
   return NULL;
 }
 
+/* runTasksHere(): see worker_tasks.h. Whether V8's tasks for other threads run on the threads that post them now. */
+static napi_value run_tasks_here(napi_env env, napi_callback_info info) {
+  (void)info;
+  napi_value result;
+  napi_get_boolean(env, run_worker_tasks_here(), &result);
+  return result;
+}
+
+/* takeExits(before exit, exit): see exits.h. Whether Node's own way out is an immediate exit from now on. */
+static napi_value take_exits(napi_env env, napi_callback_info info) {
+  napi_value args[2], result;
+  arguments(env, info, 2, args);
+  int error = watch_loop_end(env, loop_of(env), args[0], args[1]);
+  if (error != 0) return fail(env, "uv_prepare", -error);
+  napi_get_boolean(env, take_node_exits(), &result);
+  return result;
+}
+
 /* close(fd) */
 static napi_value close_fd(napi_env env, napi_callback_info info) {
   napi_value args[1];
@@ -392,6 +413,8 @@ NAPI_MODULE_INIT() {
     {"adoptOrphans", NULL, adopt_orphans, NULL, NULL, NULL, napi_enumerable, NULL},
     {"openProcess", NULL, open_process, NULL, NULL, NULL, napi_enumerable, NULL},
     {"endWith", NULL, end_with, NULL, NULL, NULL, napi_enumerable, NULL},
+    {"runTasksHere", NULL, run_tasks_here, NULL, NULL, NULL, napi_enumerable, NULL},
+    {"takeExits", NULL, take_exits, NULL, NULL, NULL, napi_enumerable, NULL},
     {"close", NULL, close_fd, NULL, NULL, NULL, napi_enumerable, NULL},
   };
   napi_define_properties(env, exports, sizeof functions / sizeof *functions, functions);

@@ -7,7 +7,7 @@ import { constants } from 'node:os';
 import { forker } from './native';
 
 export interface Exit {
-  /** Exit code, or null where a signal ended it. */
+  /** Exit code; null where a signal ended it, and where nobody was left to see how it ended. */
   readonly code: number | null;
   readonly signal: NodeJS.Signals | null;
 }
@@ -34,6 +34,34 @@ export function exitOf(pid: number): Promise<Exit> {
   const known = early.get(pid);
   early.delete(pid);
   return known !== undefined ? Promise.resolve(known) : new Promise((resolve) => waiting.set(pid, resolve));
+}
+
+/** Milliseconds between two looks at a process of whose end nobody may be left to tell. */
+const LOOK_MS = 200;
+
+/**
+ * To be called when its last byte has come. Where a whole tree ends at once, with its host, all that could tell how have
+ * ended, too: then both fields are null.
+ */
+export function lookFor(pid: number): void {
+  if (!waiting.has(pid)) return;
+  const isThere = isProcess(pid);
+  const timer = setTimeout(() => {
+    // Whoever reaps tells first: what is not told one look after its end never will be.
+    if (isThere) return lookFor(pid);
+    waiting.get(pid)?.({ code: null, signal: null });
+    waiting.delete(pid);
+  }, LOOK_MS);
+  timer.unref();
+}
+
+function isProcess(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code !== 'ESRCH';
+  }
 }
 
 /** A parent has seen its end; one that died before it could reap leaves it to the next, which tells again. */
@@ -63,7 +91,8 @@ function reapOrphans(): void {
   }
 }
 
-const SIGNALS = Object.fromEntries(Object.entries(constants.signals).map(([name, number]) => [number, name as NodeJS.Signals]));
+/** The first name of each: SIGABRT is SIGIOT, too. */
+const SIGNALS = Object.fromEntries(Object.entries(constants.signals).reverse().map(([name, number]) => [number, name as NodeJS.Signals]));
 
 /** As in wait(2): the low seven bits are the signal, 0 for an exit, whose code is the second byte. */
 function decode(status: number): Exit {

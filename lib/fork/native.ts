@@ -8,6 +8,8 @@ import { CartonError, describe } from '../support/errors';
 export interface Order {
   readonly op: number;
   readonly payload: string;
+  /** Its own, only in a fork. */
+  readonly pid?: number;
   /** Descriptors that came along; only in a fork. */
   readonly fds?: readonly number[];
 }
@@ -35,6 +37,13 @@ export interface Forker {
   openProcess(pid: number): number;
   /** Kills this process and its group once the process behind the pidfd has ended. */
   endWith(pidfd: number): void;
+  /** V8's tasks for other threads run at once, on the threads that post them. False where that cannot be had. */
+  runTasksHere(): boolean;
+  /**
+   * From now on all exits of this process are immediate. At the end of the loop it calls `beforeExit`, and where that
+   * finds nothing more to do, `exit`, which must leave. False where the exits of errors and `reallyExit` stay Node's.
+   */
+  takeExits(beforeExit: () => void, exit: () => void): boolean;
   close(fd: number): void;
 }
 

@@ -12,7 +12,7 @@ import { spawn, type ChildProcess } from 'node:child_process';
 import { Socket } from 'node:net';
 import { CartonError, describe, fromWire, type WireError } from '../support/errors';
 import { killGroup, killRestOfGroup } from '../support/host_process';
-import { hasExited, inheritOrphans, type Exit } from './children';
+import { hasExited, inheritOrphans, lookFor, type Exit } from './children';
 import { Control } from './control';
 import { TEMPLATE_FLAGS } from './flags';
 import type { TemplateOrder } from './inside/life';
@@ -202,7 +202,7 @@ function launch({ entry, execArgv = process.execArgv, cwd, env = process.env }: 
 
 function takeOver({ pid, socket, exit }: Forked): ForkedProcess {
   const channel = new Socket({ fd: socket, readable: true, writable: true });
-  const lastByte = new Promise((resolve) => channel.once('close', resolve));
+  const lastByte = new Promise((resolve) => channel.once('close', resolve)).then(() => lookFor(pid));
   let isRunning = true;
   const status = exit.then((how) => {
     isRunning = false;

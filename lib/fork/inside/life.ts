@@ -15,11 +15,12 @@ import type { Reason } from '../reason';
 import { closeWhatReopens } from './closing';
 import { collectGarbage } from './garbage';
 import { runAfterRestore, runBeforeCheckpoint } from './hooks';
-import { baselineOf, inspect, type Baseline } from './inspection';
+import { baselineOf, inspect, whenStill, type Baseline } from './inspection';
+import { blockUntilParked } from './inspection/threads';
 import { Origins } from './origins';
-import { restoreEntropy } from './restore/entropy';
+import { restoreEntropy, settleEntropy } from './restore/entropy';
 import { takeOverExits } from './restore/exits';
-import { restoreIdentity } from './restore/identity';
+import { restoreIdentity, settleIdentity } from './restore/identity';
 import { restartTimers } from './restore/timers';
 
 export interface TemplateOrder {
@@ -52,26 +53,35 @@ export async function beTemplate(order: TemplateOrder, surroundings: Surrounding
   const { native, control } = surroundings;
   const tell = (op: number, message: unknown): void => native.send(control, op, 0, JSON.stringify(message), []);
   // Anything that is there already is Node's, or was found harmless in the template that this one was forked from.
-  const baseline = await baselineOf();
+  const baseline = await baselineOf(control);
   const origins = new Origins();
   origins.start();
   let warmed: Warmed;
   try {
+    // In a template that was forked: what its hooks open is its own, and to be closed before the next fork.
+    await runAfterRestore();
     const program = await load(order.program);
     warmed = { program, state: await program.warm(order.argument, inherited), origins };
   } catch (error) {
     tell(OP.bootFailed, toWire(bootFailure(error, order.program)));
     return native.exit(1);
   }
-  const { reasons, reopened } = await goQuiet(origins, baseline);
-  origins.stop();
-  if (reasons.length > 0) {
+  const refuse = (reasons: readonly Reason[]): never => {
     tell(OP.refused, reasons);
     return native.exit(1);
-  }
-  tell(OP.ready, {});
-  // Not in the middle of a round of the loop that has more to do.
-  setImmediate(() => rest(warmed, surroundings, reopened));
+  };
+  const { reasons, reopened } = await goQuiet(origins, baseline);
+  if (reasons.length > 0) refuse(reasons);
+  // From an immediate, so not in the middle of a round of the loop that has more to do.
+  whenStill(baseline, (isStill) => {
+    origins.stop();
+    // What runs here for the first time need not be compiled in each fork.
+    settleEntropy();
+    settleIdentity();
+    if (!isStill) refuse([{ kind: 'request', what: 'work that begins anew again and again', owner: null }]);
+    tell(OP.ready, {});
+    rest(warmed, surroundings, reopened);
+  });
 }
 
 async function load(program: string): Promise<TemplateProgram> {
@@ -95,20 +105,22 @@ async function goQuiet(origins: Origins, baseline: Baseline): Promise<{ reasons:
 function rest(warmed: Warmed, surroundings: Surroundings, reopened: readonly number[]): void {
   const { native, control, host, lingers } = surroundings;
   for (;;) {
-    const { op, payload, fds } = native.wait(control, host, lingers, reopened);
-    if (op === OP.fork) return void wake(warmed, surroundings, { request: JSON.parse(payload) as ForkRequest, fd: fds?.[0] as number });
-    if (op === OP.collect) collectGarbage();
+    const { op, payload, pid, fds } = native.wait(control, host, lingers, reopened);
+    if (op === OP.fork) return void wake(warmed, surroundings, { request: JSON.parse(payload) as ForkRequest, pid: pid as number, fd: fds?.[0] as number });
+    if (op !== OP.collect) continue;
+    collectGarbage();
+    blockUntilParked();
   }
 }
 
 /** In a fork. */
-function wake({ program, state, origins }: Warmed, surroundings: Surroundings, { request, fd }: { request: ForkRequest; fd: number }): void {
+function wake({ program, state, origins }: Warmed, surroundings: Surroundings, { request, pid, fd }: { request: ForkRequest; pid: number; fd: number }): void {
   const { native, host } = surroundings;
-  restoreIdentity();
+  restoreIdentity(pid);
   takeOverExits(native);
-  restoreEntropy();
+  restoreEntropy({ isTemplate: request.kind === 'template' });
   restartTimers(origins);
-  if (request.kind === 'template') return void runAfterRestore().then(() => beTemplate(request, { ...surroundings, control: fd, lingers: false }, state));
+  if (request.kind === 'template') return void beTemplate(request, { ...surroundings, control: fd, lingers: false }, state);
   native.endWith(host);
   const fork: Fork = { channel: new Socket({ fd, readable: true, writable: true }), argument: request.argument, restored: runAfterRestore() };
   // Whoever does not ask learns it like any rejection that nobody heard; asking later is not too late.

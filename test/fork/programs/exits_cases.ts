@@ -17,6 +17,13 @@ function thrown(error: unknown): void {
   });
 }
 
+/** Enough for V8 to collect all of the heap. */
+function litter(): void {
+  let garbage: unknown[] = [];
+  for (let i = 0; i < 100; i++) garbage = Array.from({ length: 20_000 }, (_, n) => ({ n }));
+  console.log(garbage.length);
+}
+
 export const CASES: Readonly<Record<string, () => void>> = {
   'nothing to do': () => undefined,
   'nothing to do, with listeners': listen,
@@ -162,6 +169,36 @@ export const CASES: Readonly<Record<string, () => void>> = {
       throw new Error('at the end');
     });
     thrown(new Error('thrown'));
+  },
+  'the end after a full collection': () => {
+    listen();
+    litter();
+  },
+  'a worker that ends by itself after full collections': () => {
+    listen();
+    litter();
+    new Worker(`(${litter.toString()})()`, { eval: true }).once('exit', (code) => said('worker', code));
+  },
+  'more work for the loop in a late tick of beforeExit': () => {
+    listen();
+    process.once('beforeExit', () => process.nextTick(() => void Promise.resolve().then(() => process.nextTick(() => setTimeout(() => said('more'), 1)))));
+  },
+  'an error in beforeExit': () => {
+    listen();
+    process.on('beforeExit', () => {
+      throw new Error('before the end');
+    });
+  },
+  'an error in beforeExit that is heard': () => {
+    listen();
+    process.on('uncaughtException', (error) => said('heard', error.message));
+    process.once('beforeExit', () => {
+      throw new Error('before the end');
+    });
+  },
+  'timers and handles without reference': () => {
+    listen();
+    setInterval(() => undefined, 1000).unref();
   },
   'a signal': () => {
     listen();

@@ -1,9 +1,10 @@
 /**
- * Clients of ioredis, for single servers and clusters: disconnected in the template as if the server had closed the connection, and connected again in
- * each fork, with their database and subscriptions. Runs in templates and their forks.
+ * Clients of ioredis, for single servers and clusters: disconnected in the template as if the server had closed the
+ * connection, and connected again in each fork, with their database and subscriptions. Runs in templates and their forks.
  *
- * In between a client is in the state in which `lazyConnect` leaves it: whatever a fork asks of it before it is
- * connected waits in its queue, so neither the order of hooks nor a command right after the fork matters.
+ * In between a client is in the state in which `lazyConnect` leaves it: its first command connects it, and whatever is
+ * asked of it meanwhile waits in its queue. So a thousand idle forks hold no connection, and the order of hooks does not
+ * matter. Only clients with subscriptions connect at once.
  */
 import type { Socket } from 'node:net';
 import { onCheckpoint } from '../hooks';
@@ -38,6 +39,8 @@ const NO_RETRY_MS = 0x3fffffff;
 
 /** Disconnected by this file, in this process or a template above it. */
 const suspended = { clients: new Set<Redis>(), clusters: new Set<Cluster>() };
+/** Those of them that wait for messages. */
+const listening = new Set<Reconnecting>();
 
 export const ioredis: Client = {
   async close(origins) {
@@ -72,14 +75,19 @@ async function suspendAll(clusters: readonly Cluster[], clients: () => readonly 
 
 async function suspendClient(client: Redis): Promise<void> {
   const isIdle = (): boolean => client.status === 'ready' && client.commandQueue.length === 0;
+  const isListening = client.mode === 'subscriber';
   if (client.mode === 'monitor' || !await suspend(client, isIdle, 'retryStrategy')) return;
+  if (isListening) listening.add(client);
   suspended.clients.add(client);
   selectAtOnce(client);
 }
 
 async function suspendCluster(cluster: Cluster): Promise<void> {
   const isIdle = (): boolean => cluster.status === 'ready' && cluster.nodes('all').every(({ commandQueue }) => commandQueue.length === 0);
-  if (await suspend(cluster, isIdle, 'clusterRetryStrategy')) suspended.clusters.add(cluster);
+  const isListening = cluster.subscriber?.getInstance?.()?.mode === 'subscriber';
+  if (!await suspend(cluster, isIdle, 'clusterRetryStrategy')) return;
+  suspended.clusters.add(cluster);
+  if (isListening) listening.add(cluster);
 }
 
 /** False for one that is in use, or was not connected anyway. */
@@ -128,7 +136,7 @@ async function suspendAgain(): Promise<void> {
 
 /** Does not wait: a fork is up before its connections are. */
 function resume(): void {
-  for (const client of [...suspended.clients, ...suspended.clusters]) {
+  for (const client of listening) {
     if (client.status !== 'wait') continue;
     // It tells of failures by its events, and tries again as it is told to by its options.
     client.connect().catch(() => undefined);

@@ -49,7 +49,7 @@ export function descriptors(): Descriptors {
  * when a template was forked from another one. Such are closed by exec, those given are not; `control` is the exception.
  */
 export function givenDescriptors(control: number): Descriptors {
-  return new Map([...descriptors()].filter(([fd, link]) => fd === control || !link.startsWith('socket:') || (flagsOf(fd) & O_CLOEXEC) === 0));
+  return new Map([...descriptors()].filter(([fd, link]) => fd <= STDIO_END || fd === control || !link.startsWith('socket:') || (flagsOf(fd) & O_CLOEXEC) === 0));
 }
 
 /** What is open beyond `baseline` and shared with forks to their harm. `inThreads`: foreign threads are known anyway. */

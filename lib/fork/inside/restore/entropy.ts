@@ -17,7 +17,9 @@ const UUIDS_AT_ONCE = 128;
 const INTEGER_CACHE_BYTES = 6 * 1024;
 const INTEGERS_AT_ONCE = INTEGER_CACHE_BYTES / 6;
 
-let integerCache: Buffer | undefined;
+/** Nothing was loaded since libraries were looked for. */
+let isSettled = false;
+let integerCache: Uint8Array | undefined;
 
 /** Of sfc32 (Chris Doty-Humphrey, PractRand), whose counter makes its least period 2^32. */
 const seed = new Int32Array(4);
@@ -43,12 +45,15 @@ export function prepareEntropy(): void {
 /** In a template that is about to rest. What runs here for the first time need not be compiled in each fork. */
 export function settleEntropy(): void {
   findNumberedLibraries();
+  isSettled = true;
   renew();
 }
 
 /** In each fork. Pools are noted further where the fork is a template. */
 export function restoreEntropy({ isTemplate = true }: { isTemplate?: boolean } = {}): void {
   if (!isTemplate) stopNotingPools();
+  if (!isSettled) findNumberedLibraries();
+  isSettled = false;
   renew();
 }
 
@@ -63,16 +68,18 @@ function renew(): void {
 }
 
 /** `randomInt` reads its cache by a method that everybody may replace. Undefined where it does not any more. */
-function findIntegerCache(): Buffer | undefined {
-  const { readUIntBE } = Buffer.prototype;
-  let cache: Buffer | undefined;
-  Buffer.prototype.readUIntBE = function (this: Buffer, ...args: Parameters<typeof readUIntBE>) {
-    cache = this;
-    return readUIntBE.apply(this, args);
-  };
+function findIntegerCache(): Uint8Array | undefined {
+  const { readUIntBE } = Buffer.prototype as { readUIntBE: (this: Uint8Array, ...args: unknown[]) => number };
+  const found: Uint8Array[] = [];
+  Object.assign(Buffer.prototype, {
+    readUIntBE(this: Uint8Array, ...args: unknown[]) {
+      found.push(this);
+      return readUIntBE.apply(this, args);
+    },
+  });
   randomInt(2);
-  Buffer.prototype.readUIntBE = readUIntBE;
-  return cache?.length === INTEGER_CACHE_BYTES ? cache : undefined;
+  Object.assign(Buffer.prototype, { readUIntBE });
+  return found.find(({ length }) => length === INTEGER_CACHE_BYTES);
 }
 
 function reseed(): void {
