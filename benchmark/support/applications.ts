@@ -11,8 +11,10 @@ import { writeLargeApplication } from './large_application';
 export const APPLICATION_NAMES = ['hello', 'bff', 'large'] as const;
 export type ApplicationName = (typeof APPLICATION_NAMES)[number];
 
-/** `carton`: with the plugin. '': the stock application. */
-export type Scope = 'carton' | '';
+/** `carton`: with the plugin. '': the stock application. `hosted`: as `app/config/plugin.hosted.js` says, where there is one. */
+export type Scope = 'carton' | '' | 'hosted';
+
+export type CartonSettings = Readonly<Record<string, unknown>>;
 
 export interface Application {
   /** As in its package.json. */
@@ -27,7 +29,8 @@ export interface Application {
   readonly args: readonly unknown[];
   /** Whether its configuration says who calls: functions then may ask for a user. */
   readonly hasUserResolver: boolean;
-  environment(scope: Scope): Readonly<Record<string, string>>;
+  /** `carton`: settings of the plugin that differ from their defaults. */
+  environment(scope: Scope, carton?: CartonSettings): Readonly<Record<string, string>>;
   remove(): Promise<void>;
 }
 
@@ -64,15 +67,15 @@ async function buildBff(): Promise<Application> {
     functionName: 'home',
     args: ['chengdu'],
     hasUserResolver: true,
-    environment: (scope) => example.environment(scope),
+    environment: (scope, carton) => example.environment(scope === 'carton' ? scope : '', carton),
     remove: () => example.remove(),
   };
 }
 
-type Asked = Pick<Application, 'routePath' | 'functionName' | 'args'>;
+export type Asked = Pick<Application, 'routePath' | 'functionName' | 'args'>;
 
 /** An application that needs nothing beside itself: written outside of the repository, with its dependencies linked. */
-function inDirectory(name: string, write: (baseDir: string) => void, asked: Asked): Application {
+export function inDirectory(name: string, write: (baseDir: string) => void, asked: Asked): Application {
   const directory = mkdtempSync(join(tmpdir(), 'carton-'));
   const baseDir = join(directory, name);
   write(baseDir);
@@ -83,17 +86,17 @@ function inDirectory(name: string, write: (baseDir: string) => void, asked: Aske
     directory,
     ...asked,
     hasUserResolver: false,
-    environment: (scope) => environmentOf(directory, scope),
+    environment: (scope, carton) => environmentOf(directory, scope, carton),
     remove: () => Promise.resolve(rmSync(directory, { recursive: true, force: true })),
   };
 }
 
 /** Production, all that the application writes kept in its directory. */
-function environmentOf(directory: string, scope: Scope): Record<string, string> {
+function environmentOf(directory: string, scope: Scope, carton: CartonSettings = {}): Record<string, string> {
   const config = {
     rundir: join(directory, 'run'),
     logger: { dir: join(directory, 'logs') },
-    ...(scope === 'carton' && { carton: { directory: socketDirectory(directory) } }),
+    ...(scope === 'carton' && { carton: { directory: socketDirectory(directory), ...carton } }),
   };
   return { NODE_ENV: 'production', EGG_SERVER_ENV: 'prod', EGG_SERVER_SCOPE: scope, EGG_HOME: directory, EGG_APP_CONFIG: JSON.stringify(config) };
 }

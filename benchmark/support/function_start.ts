@@ -47,16 +47,7 @@ export class FunctionHost {
   }
 
   static async of(application: Application): Promise<FunctionHost> {
-    const revision = await loadRevision({
-      application: application.name,
-      baseDir: application.baseDir,
-      functionDirectory: cartonDefaults.functionDirectory,
-      specFile: cartonDefaults.specFile,
-      defaults: cartonDefaults.functionDefaults,
-      hasUserResolver: application.hasUserResolver,
-      maxInstances: cartonDefaults.maxInstances,
-    });
-    return new FunctionHost(application, revision);
+    return new FunctionHost(application, await revisionOf(application));
   }
 
   /** One function process from before it exists to its first answer, and its end. */
@@ -106,7 +97,8 @@ export class FunctionHost {
   }
 }
 
-function environmentOf({ name, baseDir }: Application): HostEnvironment {
+/** As the agent of a host of this application has it. */
+export function environmentOf({ name, baseDir }: Application): HostEnvironment {
   return {
     application: {
       kind: 'egg',
@@ -122,6 +114,19 @@ function environmentOf({ name, baseDir }: Application): HostEnvironment {
     log: { debug: silent, info: silent, warn: silent, error: silent },
     clock: systemClock,
   };
+}
+
+/** Its functions as they are on disk. */
+export function revisionOf({ name, baseDir, hasUserResolver }: Application): Promise<Revision> {
+  return loadRevision({
+    application: name,
+    baseDir,
+    functionDirectory: cartonDefaults.functionDirectory,
+    specFile: cartonDefaults.specFile,
+    defaults: cartonDefaults.functionDefaults,
+    hasUserResolver,
+    maxInstances: cartonDefaults.maxInstances,
+  });
 }
 
 /** A process that cannot use its snapshot says so and loads without it: its figures would be told as the snapshot's. */

@@ -24,6 +24,8 @@ export interface StartOptions {
   readonly channel: 'ipc' | 'pipe';
   /** File for the trace; undefined: not traced. */
   readonly trace?: string;
+  /** Milliseconds after which it is killed; null: its starter ends it. @default a minute */
+  readonly lifeMs?: number | null;
 }
 
 /**
@@ -45,7 +47,7 @@ export class StartedProcess {
   #output = '';
   #overdue = '';
 
-  constructor({ args, cwd, env, channel, trace }: StartOptions) {
+  constructor({ args, cwd, env, channel, trace, lifeMs = LIFE_MS }: StartOptions) {
     const [command, ...rest] = [...(trace === undefined ? [] : underStrace(trace)), process.execPath, ...args] as [string, ...string[]];
     const stdio: StdioOptions = ['ignore', 'pipe', 'pipe', channel];
     // A group of its own, as the spawn launcher makes it: what is under strace goes on when strace alone is killed.
@@ -53,7 +55,7 @@ export class StartedProcess {
     for (const stream of [this.process.stdout, this.process.stderr]) {
       stream?.on('data', (chunk: Buffer) => (this.#output = (this.#output + chunk.toString()).slice(0, OUTPUT_CHARACTERS)));
     }
-    const timer = setTimeout(() => this.#kill(), LIFE_MS);
+    const timer = lifeMs === null ? undefined : setTimeout(() => this.#kill(lifeMs), lifeMs);
     this.process.once('exit', () => clearTimeout(timer));
     // 'close' comes after the last output, but not at all where this side has closed Node's channel.
     this.exited = once(this.process, channel === 'ipc' ? 'exit' : 'close').then(([code, signal]) => ({ code: code as number | null, signal: signal as NodeJS.Signals | null }));
@@ -88,8 +90,8 @@ export class StartedProcess {
     if (this.#overdue !== '') throw new Error(`a process did not end${this.#overdue}:\n${this.output}`);
   }
 
-  #kill(): void {
-    this.#overdue = `, and was killed after ${LIFE_MS} ms`;
+  #kill(lifeMs: number): void {
+    this.#overdue = `, and was killed after ${lifeMs} ms`;
     killGroup(this.process.pid as number);
   }
 }
