@@ -2,12 +2,14 @@
  * Templates of an application, made as a host's agent makes them, in the process of the benchmark: what is measured of
  * them has no scheduler and no HTTP in it.
  */
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Template } from '../../lib/fork/template';
 import type { HostEnvironment } from '../../lib/support/host_environment';
 import type { FunctionSpec } from '../../lib/spec/types';
 import { functionFlags } from '../../lib/sandbox/flags';
-import type { RevisionArgument } from '../../lib/entry/template/revision_program';
+import type { RevisionArgument, RevisionPlan } from '../../lib/entry/template/revision_program';
 import type { RootArgument } from '../../lib/entry/template/root_program';
 
 const ENTRY = join(__dirname, '../../lib/entry/template_process.js');
@@ -29,14 +31,19 @@ export interface TemplateSubject {
 export async function startTemplates({ environment, functions, env }: TemplateSubject): Promise<Templates> {
   const { application, config, hostProcess, development } = environment;
   const rootArgument: RootArgument = { application, snapshot: null, framework: 'boot' };
-  const revisionArgument: RevisionArgument = { boot: { application, hostProcess, development, snapshot: null, compileCache: null }, functions };
+  const plan: RevisionPlan = { boot: { application, hostProcess, development, snapshot: null, compileCache: null }, functions, warmUps: config.snapshot.warmUps };
+  const directory = mkdtempSync(join(tmpdir(), 'carton-plan-'));
+  const argument: RevisionArgument = { planPath: join(directory, 'template.json') };
+  writeFileSync(argument.planPath, JSON.stringify(plan));
   const root = await Template.start({ entry: ENTRY, program: ROOT, argument: rootArgument, execArgv: functionFlags(config), cwd: application.baseDir, env: { ...process.env, ...env, ...QUIET } });
   try {
-    const revision = await root.derive({ program: REVISION, argument: revisionArgument });
+    const revision = await root.derive({ program: REVISION, argument });
     return { root, revision, close: () => closeAll([revision, root]) };
   } catch (error) {
     await closeAll([root]);
     throw error;
+  } finally {
+    rmSync(directory, { recursive: true, force: true });
   }
 }
 

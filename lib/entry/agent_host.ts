@@ -84,7 +84,13 @@ export class AgentHost {
       if (config.launcher === 'auto') log.info(`instances are spawned, not forked: ${obstacle}`);
       return spawn;
     }
-    const fork = forkLauncher({ environment: this.#environment, process: processBoot(this.#environment), loading, functions: () => this.scheduler.revision?.functions ?? [] });
+    const fork = forkLauncher({
+      environment: this.#environment,
+      planPath: () => this.scheduler.directory.templatePath,
+      process: processBoot(this.#environment),
+      loading,
+      functions: () => this.scheduler.revision?.functions ?? [],
+    });
     return config.launcher === 'fork' ? fork : new AutoLauncher({ fork, spawn, log });
   }
 }

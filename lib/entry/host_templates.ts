@@ -2,6 +2,7 @@
  * The templates of a host, in its agent: which programs they run, what they load from, and how one is tested before
  * anything is forked from it.
  */
+import { writeFileSync } from 'node:fs';
 import { totalmem } from 'node:os';
 import { join } from 'node:path';
 import { Template } from '../fork/template';
@@ -15,11 +16,13 @@ import { delay } from '../support/clock';
 import { CartonError, codeOf, describe } from '../support/errors';
 import type { HostEnvironment } from '../support/host_environment';
 import { rehearse } from './rehearsal';
-import type { RevisionArgument } from './template/revision_program';
+import type { RevisionArgument, RevisionPlan } from './template/revision_program';
 import type { RootArgument } from './template/root_program';
 
 export interface HostTemplatesOptions {
   readonly environment: HostEnvironment;
+  /** Where templates find what they boot with. */
+  readonly planPath: () => string;
   readonly process: Omit<ProcessBoot, keyof Loading>;
   readonly loading: () => Loading;
   /** The application's functions as they are now. */
@@ -36,7 +39,7 @@ export function forkLauncher(options: HostTemplatesOptions): ForkLauncher {
   const { clock, log } = options.environment;
   return new ForkLauncher({
     startRoot: () => startRoot(options),
-    derive: (root) => root.derive({ program: REVISION, argument: revisionArgument(options), timeoutMs: options.environment.config.launchTimeoutMs }),
+    derive: (root) => derive(root, options),
     isMemoryShort,
     selfTest: (sandbox) => selfTest(sandbox, options.environment),
     clock,
@@ -79,8 +82,22 @@ function rootWith(framework: RootArgument['framework'], { environment, loading }
   });
 }
 
-function revisionArgument({ environment, process: boot, loading, functions }: HostTemplatesOptions): RevisionArgument {
-  return { boot: { ...boot, ...loading() }, functions: environment.development ? [] : functions() };
+async function derive(root: Template, { environment, planPath: pathOf, process: boot, loading, functions }: HostTemplatesOptions): Promise<Template> {
+  const { config, development } = environment;
+  const plan: RevisionPlan = {
+    boot: { ...boot, ...loading() },
+    functions: development ? [] : functions(),
+    warmUps: development ? [] : config.snapshot.warmUps,
+  };
+  const argument: RevisionArgument = { planPath: pathOf() };
+  writeFileSync(argument.planPath, JSON.stringify(plan), { mode: 0o600 });
+  try {
+    return await root.derive({ program: REVISION, argument, timeoutMs: config.launchTimeoutMs });
+  } catch (error) {
+    // Where the root cannot fork, a process may still be spawned.
+    if (codeOf(error) !== 'CARTON_FORK_FAILED') throw error;
+    throw new CartonError('CARTON_FORK_BOOT_FAILED', { got: describe(error), cause: error });
+  }
 }
 
 async function selfTest(sandbox: Sandbox, { clock }: HostEnvironment): Promise<void> {

@@ -38,6 +38,7 @@ export class SchedulerLink {
   #retryMs = FIRST_RETRY_MS;
   #retry: Timer | undefined;
   #report: Timer | undefined;
+  #soon: NodeJS.Immediate | undefined;
   #closed = false;
 
   constructor(directory: HostDirectory, clock: Clock, log: HostLog, listener: SchedulerListener) {
@@ -66,7 +67,8 @@ export class SchedulerLink {
   /** Reports demand: what begins or ends to wait at once, what only grows at most every 20 ms. */
   demand(demand: Demand): void {
     this.#pending.set(demand.group, demand);
-    this.#report ??= this.#clock.after(this.#pending.size === 1 && demand.waiting <= 1 ? 0 : REPORT_MS, () => this.#reportAll());
+    if (demand.waiting <= 1) this.#soon ??= setImmediate(() => this.#reportAll());
+    else this.#report ??= this.#clock.after(REPORT_MS, () => this.#reportAll());
   }
 
   lost(lost: InstanceLost): void {
@@ -82,15 +84,22 @@ export class SchedulerLink {
   close(): void {
     this.#closed = true;
     this.#retry?.cancel();
-    this.#report?.cancel();
+    this.#cancelReports();
     this.#session?.close();
   }
 
   #reportAll(): void {
-    this.#report = undefined;
+    this.#cancelReports();
     const all = [...this.#pending.values()];
     this.#pending.clear();
     for (const demand of all) this.#send(METHOD.demand, demand);
+  }
+
+  #cancelReports(): void {
+    this.#report?.cancel();
+    clearImmediate(this.#soon);
+    this.#report = undefined;
+    this.#soon = undefined;
   }
 
   #onEvent(method: number, payload: Buffer): void {

@@ -48,6 +48,11 @@ export class HostDirectory {
     return join(this.path, 'compile-cache');
   }
 
+  /** What templates of the application are booted with: too much for a message. */
+  get templatePath(): string {
+    return join(this.path, 'template.json');
+  }
+
   recordPath(id: string): string {
     return join(this.path, `${id}.rec`);
   }

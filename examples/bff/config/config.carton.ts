@@ -17,5 +17,7 @@ export default {
     resolveUser(request: CallerRequest): SessionUser | null {
       return decodeSession(request.cookies.get(SESSION_COOKIE, { signed: true }), Date.now());
     },
+    // It only reads, and on its way it does what most functions do: call upstream services.
+    snapshot: { warmUps: [{ function: 'home', args: [] }] },
   },
 };

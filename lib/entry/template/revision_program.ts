@@ -2,18 +2,27 @@
  * Program of a revision template: boots the application in the role of a function process, loads its functions, and has
  * forks of it serve as instances. Runs in revision templates and instances.
  */
+import { readFileSync } from 'node:fs';
 import type { Fork } from '../../fork/program';
 import type { ProcessBoot } from '../../protocol/control';
 import type { FunctionSpec } from '../../spec/types';
+import type { WarmUp } from '../../support/host_environment';
 import type { becomeInstance, bootApplication, Booted } from '../instance_process';
 import { loadFrom } from './loading';
 import type { RootState } from './root_program';
 import type { warmPath } from './warm';
 
+/** A file that holds a `RevisionPlan` as JSON: an application may have thousands of functions. */
 export interface RevisionArgument {
+  readonly planPath: string;
+}
+
+export interface RevisionPlan {
   readonly boot: ProcessBoot;
   /** What every instance is to find loaded. In development none, so that an edit of one leaves the others alone. */
   readonly functions: readonly FunctionSpec[];
+  /** Of these functions: invoked in the template, so that no instance is the first to do what they do. */
+  readonly warmUps: readonly WarmUp[];
 }
 
 interface RevisionState {
@@ -28,14 +37,14 @@ interface InstanceModule {
 
 /** Rejects with the error of the application's boot. */
 export async function warm(argument: unknown, inherited: unknown): Promise<RevisionState> {
-  const { boot, functions } = argument as RevisionArgument;
+  const { boot, functions, warmUps } = JSON.parse(readFileSync((argument as RevisionArgument).planPath, 'utf8')) as RevisionPlan;
   process.title = `egg-carton: template of ${boot.application.name}`;
   process.chdir(boot.application.baseDir);
   const loading = loadFrom(boot.snapshot, boot.application, (inherited as RootState | undefined)?.loading);
   const booted = instanceModule().bootApplication(boot);
   await booted.application;
   const { warmPath: warmUp } = require('./warm') as { warmPath: typeof warmPath };
-  await warmUp(boot, booted, functions);
+  await warmUp(boot, booted, { functions, warmUps });
   loading?.replay.settle({ hold: true });
   return { boot, booted };
 }

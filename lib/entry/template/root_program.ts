@@ -40,11 +40,16 @@ async function bootBlank(application: ApplicationDescriptor): Promise<void> {
   const { warmInstance: run } = require('./warm') as { warmInstance: typeof warmInstance };
   const logs = mkdtempSync(join(tmpdir(), 'carton-blank-'));
   process.env[LOGS] = logs;
+  // What Egg says of the files it logs to, before it has read that nobody wants to know.
+  const level = process.env['EGG_LOG'];
+  process.env['EGG_LOG'] = 'NONE';
   try {
     const blank = application.kind === 'egg' ? { ...application, baseDir: BLANK } : { ...application, baseDir: BLANK, entry: join(BLANK, 'package.json') };
     await run({ application: blank, hostProcess: { pid: process.pid, startTime: '' }, development: false, snapshot: null, compileCache: null });
   } finally {
     delete process.env[LOGS];
+    if (level === undefined) delete process.env['EGG_LOG'];
+    else process.env['EGG_LOG'] = level;
     rmSync(logs, { recursive: true, force: true });
   }
 }

@@ -6,24 +6,33 @@ import { systemClock } from '../../support/clock';
 import type { ProcessBoot } from '../../protocol/control';
 import { serveInstance } from '../../runtime/serve';
 import type { FunctionSpec } from '../../spec/types';
+import type { WarmUp } from '../../support/host_environment';
 import { bootApplication, type Booted } from '../instance_process';
 import { launchHere, rehearse } from '../rehearsal';
 
 /** Boots an application, has an instance of it answer once, and closes it. */
 export async function warmInstance(boot: ProcessBoot): Promise<void> {
   const booted = bootApplication(boot);
-  await warmPath(boot, booted, []);
+  await warmPath(boot, booted, { functions: [], warmUps: [] });
   await (await booted.application).close();
 }
 
-/** Has `booted` answer once. `functions` are loaded, and not called. */
-export async function warmPath(boot: ProcessBoot, { application, freshness }: Booted, functions: readonly FunctionSpec[]): Promise<void> {
+export interface WarmPath {
+  /** They are loaded, and not called. */
+  readonly functions: readonly FunctionSpec[];
+  /** They are. */
+  readonly warmUps: readonly WarmUp[];
+}
+
+/** Has `booted` answer. */
+export async function warmPath(boot: ProcessBoot, { application, freshness }: Booted, { functions, warmUps }: WarmPath): Promise<void> {
   // It goes on to live when the instance has ended.
   const lasting = application.then((face) => ({ ...face, close: () => Promise.resolve() }));
   await rehearse({
     launch: launchHere((channel, onEnd) => void serveInstance({ channel, process: boot, application: lasting, clock: systemClock, freshness, onEnd })),
     functions,
-    warmUps: [],
-    onWarning: () => undefined,
+    warmUps,
+    // Not on stderr: egg-scripts takes a line there for a failed start.
+    onWarning: (message) => void process.stdout.write(`[egg-carton] ${message}\n`),
   });
 }
