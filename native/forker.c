@@ -325,6 +325,25 @@ static napi_value reap_adopted(napi_env env, napi_callback_info info) {
   return result;
 }
 
+/* endedChildren(): pids of children that have ended and that nobody has waited for. */
+static napi_value ended_children(napi_env env, napi_callback_info info) {
+  (void)info;
+  struct ended ended = {.count = 0};
+  each_child(note_if_ended, &ended);
+  napi_value result;
+  napi_create_array_with_length(env, ended.count, &result);
+  for (uint32_t i = 0; i < ended.count; i++) napi_set_element(env, result, i, number(env, ended.pids[i]));
+  return result;
+}
+
+/* reap(pid): of a child that has ended. */
+static napi_value reap_one(napi_env env, napi_callback_info info) {
+  napi_value args[1];
+  arguments(env, info, 1, args);
+  waitpid(integer(env, args[0]), NULL, WNOHANG);
+  return NULL;
+}
+
 /* adoptOrphans(): orphans among the descendants become children of this process, prctl(2). */
 static napi_value adopt_orphans(napi_env env, napi_callback_info info) {
   (void)info;
@@ -410,6 +429,8 @@ NAPI_MODULE_INIT() {
     {"exit", NULL, exit_now, NULL, NULL, NULL, napi_enumerable, NULL},
     {"reapAdopted", NULL, reap_adopted, NULL, NULL, NULL, napi_enumerable, NULL},
     {"becomeSubreaper", NULL, become_subreaper, NULL, NULL, NULL, napi_enumerable, NULL},
+    {"endedChildren", NULL, ended_children, NULL, NULL, NULL, napi_enumerable, NULL},
+    {"reap", NULL, reap_one, NULL, NULL, NULL, napi_enumerable, NULL},
     {"adoptOrphans", NULL, adopt_orphans, NULL, NULL, NULL, napi_enumerable, NULL},
     {"openProcess", NULL, open_process, NULL, NULL, NULL, napi_enumerable, NULL},
     {"endWith", NULL, end_with, NULL, NULL, NULL, napi_enumerable, NULL},

@@ -141,6 +141,18 @@ static void reap_if_adopted(pid_t pid, void *context) {
   adopted->statuses[adopted->count++] = status;
 }
 
+struct ended {
+  int pids[ADOPTED_AT_ONCE];
+  size_t count;
+};
+
+static void note_if_ended(pid_t pid, void *context) {
+  struct ended *ended = context;
+  siginfo_t info = {.si_pid = 0};
+  if (ended->count >= ADOPTED_AT_ONCE || waitid(P_PID, (id_t)pid, &info, WEXITED | WNOHANG | WNOWAIT) != 0) return;
+  if (info.si_pid == pid) ended->pids[ended->count++] = (int)pid;
+}
+
 /* ---- ancestors -------------------------------------------------------------------------------------------------- */
 
 /*

@@ -19,8 +19,8 @@ let isHeir = false;
 
 /**
  * From now on this process inherits what root templates leave behind when they are killed, and reaps it. It becomes a
- * subreaper by that, so other orphans come to it as well; those that were born in a session of their parents are reaped
- * too, any other stays a zombie until this process ends, since it might be a child that somebody here waits for.
+ * subreaper by that, so other orphans come to it as well. Those that were born in a session of their parents are reaped
+ * at once; any other might be a child that somebody here waits for, and is reaped when nobody has done so for a while.
  */
 export function inheritOrphans(): void {
   if (isHeir) return;
@@ -86,9 +86,29 @@ export function held(): { readonly early: number; readonly waiting: number } {
 function reapOrphans(): void {
   for (;;) {
     const ended = forker().reapAdopted();
-    if (ended.length === 0) return;
+    if (ended.length === 0) return sweepLater();
     for (let at = 0; at < ended.length; at += 2) hasExited(ended[at] as number, ended[at + 1] as number);
   }
+}
+
+/** Milliseconds after which an end that nobody took is nobody's: libuv takes those of its children at once. */
+const UNCLAIMED_MS = 5_000;
+let isSweeping = false;
+
+/** Of those that have ended now, reaps those that are still there after a while in which this process could see it. */
+function sweepLater(): void {
+  const ended = isSweeping ? [] : forker().endedChildren();
+  if (ended.length === 0) return;
+  isSweeping = true;
+  setTimeout(() => {
+    // Timers run before what the loop has waited for: one more round lets everybody see it first.
+    setImmediate(() => {
+      isSweeping = false;
+      const left = new Set(forker().endedChildren());
+      for (const pid of ended) if (left.has(pid)) forker().reap(pid);
+      sweepLater();
+    });
+  }, UNCLAIMED_MS).unref();
 }
 
 /** The first name of each: SIGABRT is SIGIOT, too. */

@@ -45,6 +45,10 @@ export interface Forker {
    */
   takeExits(beforeExit: () => void, exit: () => void): boolean;
   close(fd: number): void;
+  /** Children that have ended and that nobody has waited for. */
+  endedChildren(): number[];
+  /** Waits for one of them. */
+  reap(pid: number): void;
 }
 
 /** Operations of frames on a control socket. The first five are known to the addon. */
