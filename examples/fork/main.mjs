@@ -3,7 +3,8 @@
  */
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
-import { fileURLToPath } from 'node:url';
+import { performance } from 'node:perf_hooks';
+import { fileURLToPath, URL } from 'node:url';
 import { startTemplate } from 'egg-carton/fork';
 
 const TENANTS = ['ant', 'bee', 'cat', 'dog', 'elk'];

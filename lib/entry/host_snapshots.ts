@@ -2,7 +2,6 @@
  * The snapshots of a host, in its agent: knows which one function processes are to load the application from, and has
  * those that are missing built once the host is ready.
  */
-import { execFileSync } from 'node:child_process';
 import { statSync } from 'node:fs';
 import type { SnapshotReference } from '../protocol/control';
 import { functionFlags, inheritedFlags } from '../sandbox/flags';
@@ -15,6 +14,7 @@ import { describeWithCode } from '../support/errors';
 import { HostDirectory } from '../support/host_directory';
 import type { HostEnvironment } from '../support/host_environment';
 import type { Revision } from '../spec/types';
+import { processKeyUnder } from './key_under';
 import { registration } from './registration';
 import { buildSnapshot, type Build } from './snapshot_builder';
 import { filesChangeIn, snapshotSubject } from './snapshot_subject';
@@ -118,10 +118,4 @@ export class HostSnapshots {
 function seenOf(path: string): string {
   const stats = statSync(path, { throwIfNoEntry: false });
   return stats === undefined ? '' : [stats.ino, stats.size, stats.mtimeMs, stats.mode, stats.uid].join(' ');
-}
-
-/** V8's tag depends on flags in ways that only V8 knows, so a process that has them is asked. */
-function processKeyUnder(flags: readonly string[]): ProcessKey {
-  const program = `process.stdout.write(JSON.stringify(require(${JSON.stringify(require.resolve('../snapshot/key'))}).processKey()))`;
-  return JSON.parse(execFileSync(process.execPath, [...flags, '-e', program], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'inherit'] })) as ProcessKey;
 }

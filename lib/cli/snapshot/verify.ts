@@ -5,7 +5,10 @@
 import { applicationAt } from '../../entry/build_snapshots';
 import { snapshotSubject } from '../../entry/snapshot_subject';
 import { verify, type Difference } from '../../snapshot/check';
-import { expectKey, keyOf } from '../../snapshot/key';
+import { processKeyUnder } from '../../entry/key_under';
+import { withTemplateFlags } from '../../fork/flags';
+import { inheritedFlags } from '../../sandbox/flags';
+import { expectKey, keyOf, processKey } from '../../snapshot/key';
 import type { SnapshotKey, SnapshotReference, SnapshotRole, SnapshotSubject } from '../../snapshot/manifest';
 import { currentSnapshot, openSnapshot, snapshotDirectory } from '../../snapshot/store';
 import { CartonError } from '../../support/errors';
@@ -51,14 +54,19 @@ function verifyRole(directory: string, subject: SnapshotSubject, terminal: Termi
 
 function compare(reference: SnapshotReference, subject: SnapshotSubject): readonly Difference[] {
   const opened = openSnapshot(reference);
-  expectKey(knownKey(subject), opened.manifest.key);
+  expectKey(subject.role === 'function' ? functionKey(subject, opened.manifest.key) : keyOf(subject), opened.manifest.key);
   return verify(opened, subject);
 }
 
-/** Which plugins function processes go without stands in the configuration, which only a boot of the application tells. */
-function knownKey(subject: SnapshotSubject): Partial<SnapshotKey> {
-  const { plugins, ...known } = keyOf(subject);
-  return subject.role === 'function' ? known : { ...known, plugins };
+/**
+ * Which plugins function processes go without, and whether they are forked, stands in the configuration, which only a
+ * boot of the application tells.
+ */
+function functionKey(subject: SnapshotSubject, recorded: SnapshotKey): Partial<SnapshotKey> {
+  const forked = processKeyUnder(withTemplateFlags(inheritedFlags(process.execArgv)));
+  const spawned = processKey();
+  const { plugins: _, ...known } = keyOf(subject, spawned.v8 === recorded.v8 ? spawned : forked);
+  return known;
 }
 
 function tell(role: SnapshotRole, differences: readonly Difference[], { baseDir, terminal }: { baseDir: string; terminal: Terminal }): void {

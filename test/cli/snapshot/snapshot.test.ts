@@ -9,6 +9,7 @@ import { once } from 'node:events';
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
+import { TEMPLATE_FLAGS } from '../../../lib/fork/flags';
 import { Cluster, environmentOf, FIXTURES, freePort, newHome, ROOT } from '../../support/cluster';
 import { eventually } from '../../support/eventually';
 import { MARK, processesOf } from '../../support/processes';
@@ -118,12 +119,12 @@ describe('egg-carton snapshot', () => {
     assert.equal(code, 0, error);
     const flags = ['--require', path.join(baseDir, 'preload.js'), '--require', require.resolve('source-map-support/register')];
     const lines = fs.readFileSync(path.join(baseDir, 'preloads'), 'utf8').trim().split('\n');
-    assert.deepEqual(lines.map((line) => JSON.parse(line) as unknown), [['recording_process.js', flags], ['recording_process.js', flags]]);
+    assert.deepEqual(lines.map((line) => JSON.parse(line) as unknown), [['recording_process.js', flags], ['recording_process.js', [...TEMPLATE_FLAGS, ...flags]]]);
   });
 
   it('builds what a host uses that is started without naming an environment', async () => {
     write('app.js', "module.exports = (app) => app.router.get('/served', (ctx) => { ctx.body = String(globalThis[Symbol.for('egg-carton.registration')]?.replay?.served); });\n");
-    write('app/function/loading.js', 'module.exports = async () => JSON.parse(process.argv[2]).snapshot;\n');
+    write('app/function/loading.js', 'const { snapshot, argument } = JSON.parse(process.argv[2]);\nmodule.exports = async () => snapshot ?? argument.snapshot;\n');
     assert.equal((await run()).code, 0);
     const cluster = await startHost(baseDir);
     try {
