@@ -14,7 +14,7 @@ import { CartonError, describe, fromWire, type WireError } from '../support/erro
 import { killGroup, killRestOfGroup } from '../support/host_process';
 import { hasExited, inheritOrphans, lookFor, type Exit } from './children';
 import { Control } from './control';
-import { TEMPLATE_FLAGS } from './flags';
+import { withTemplateFlags } from './flags';
 import type { TemplateOrder } from './inside/life';
 import { forker, OP } from './native';
 import { describeReason, type Reason } from './reason';
@@ -25,7 +25,7 @@ export { FORKS_AT_ONCE } from './requests';
 export interface TemplateOptions extends TemplateOrder {
   /** File that the process runs: an entry of `lib/entry`. */
   readonly entry: string;
-  /** Flags for Node beside `TEMPLATE_FLAGS`. @default those of this process */
+  /** Flags for Node, behind `TEMPLATE_FLAGS`. @default those of this process */
   readonly execArgv?: readonly string[];
   /** @default that of this process */
   readonly cwd?: string;
@@ -195,7 +195,7 @@ export class Template {
 }
 
 function launch({ entry, execArgv = process.execArgv, cwd, env = process.env }: TemplateOptions, boot: TemplateBoot, control: number): ChildProcess {
-  return spawn(process.execPath, [...execArgv, ...TEMPLATE_FLAGS, entry, JSON.stringify(boot)], {
+  return spawn(process.execPath, [...withTemplateFlags(execArgv), entry, JSON.stringify(boot)], {
     cwd, env, detached: true, stdio: ['ignore', 'inherit', 'inherit', control],
   });
 }

@@ -17,7 +17,7 @@ import { CartonError } from '../../support/errors';
 import { eggFace } from './egg_scope';
 import type { ApplicationClass, EggApplication } from './egg_types';
 import { functionRole } from './function_role';
-import { keepLogFiles } from './log_files';
+import { flushLogsOnDemand, keepLogFiles } from './log_files';
 import { StubAgent } from './stub_agent';
 
 /** The name of this plugin, which is always off in a function process: hosting functions is the host's work. */
@@ -49,14 +49,18 @@ export async function bootEgg(descriptor: ApplicationDescriptor): Promise<Booted
   const Application = functionRole(loadFramework(descriptor), [...descriptor.disabledPlugins, ITSELF]);
   // Cloned, because Egg writes into its options.
   const options = { ...structuredClone(descriptor.options), baseDir: descriptor.baseDir, mode: 'single' };
+  const booted: { app?: EggApplication } = {};
+  // Before anything of the application can register hooks: what those log is written out, and goes to the right files.
+  keepLogFiles(() => booted.app);
   const app = new Application(options);
+  booted.app = app;
   // The loader has put one there already, but in egg 4 a class field of the same name wipes it.
   app.agent ??= new StubAgent(app);
   await app.ready();
   app.messenger.broadcast('egg-ready');
   // The messenger delivers in the next tick; hooks that await nothing from outside are through by the next turn.
   await setImmediate();
-  keepLogFiles(app);
+  flushLogsOnDemand(app);
   return eggFace(app, () => close(app));
 }
 

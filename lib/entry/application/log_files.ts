@@ -20,9 +20,22 @@ interface FileTransport extends EggTransport {
   reload(): void;
 }
 
-export function keepLogFiles(app: EggApplication): void {
+/** To be called first of all: its hooks run last before a checkpoint, and first after it. */
+export function keepLogFiles(application: () => EggApplication | undefined): void {
+  onCheckpoint({
+    async beforeCheckpoint() {
+      const app = application();
+      if (app !== undefined) await writeOut(app);
+    },
+    afterRestore() {
+      const app = application();
+      if (app !== undefined) follow(app);
+    },
+  });
+}
+
+export function flushLogsOnDemand(app: EggApplication): void {
   for (const transport of transportsOf(app)) if (isBuffer(transport)) flushOnDemand(transport);
-  onCheckpoint({ beforeCheckpoint: () => writeOut(app), afterRestore: () => follow(app) });
 }
 
 /** Resolves once all that was logged is in the files. */
