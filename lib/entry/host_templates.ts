@@ -32,6 +32,8 @@ export interface HostTemplatesOptions {
 const ENTRY = join(__dirname, 'template_process.js');
 const ROOT = join(__dirname, 'template/root_program.js');
 const REVISION = join(__dirname, 'template/revision_program.js');
+/** Of the time that a launch may take: where no template comes of it, the rest is for a spawned process. */
+const TEMPLATE_SHARE = 0.5;
 /** Milliseconds for one fork to boot, answer and end. */
 const SELF_TEST_MS = 10_000;
 
@@ -78,7 +80,7 @@ function rootWith(framework: RootArgument['framework'], { environment, loading }
     cwd: application.baseDir,
     env: withoutInspector(process.env),
     hostPid: hostProcess.pid,
-    timeoutMs: config.launchTimeoutMs,
+    timeoutMs: config.launchTimeoutMs * TEMPLATE_SHARE,
   });
 }
 
@@ -92,7 +94,7 @@ async function derive(root: Template, { environment, planPath: pathOf, process: 
   const argument: RevisionArgument = { planPath: pathOf() };
   writeFileSync(argument.planPath, JSON.stringify(plan), { mode: 0o600 });
   try {
-    return await root.derive({ program: REVISION, argument, timeoutMs: config.launchTimeoutMs });
+    return await root.derive({ program: REVISION, argument, timeoutMs: config.launchTimeoutMs * TEMPLATE_SHARE });
   } catch (error) {
     // Where the root cannot fork, a process may still be spawned.
     if (codeOf(error) !== 'CARTON_FORK_FAILED') throw error;

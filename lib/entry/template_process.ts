@@ -16,8 +16,11 @@ prepareIdentity();
 const { hostPid, program, argument } = JSON.parse(process.argv[2] ?? '') as TemplateBoot;
 const native = forker();
 native.becomeSubreaper();
-// Forks have no other threads, and would wait for ever for what V8 gave to one.
-native.runTasksHere();
+// Forks have no other threads, and would wait for ever for what V8 gave to one; from Node 22 on it gives them nothing.
+if (!native.runTasksHere() && Number(process.versions.node.split('.')[0]) < 22) {
+  process.stdout.write('[egg-carton] this build of Node hides how it hands work to threads: nothing can be forked\n');
+  native.exit(1);
+}
 // Ctrl-C in a terminal is the host's to handle.
 process.on('SIGINT', () => undefined);
 void beTemplate({ program, argument }, { native, control: CONTROL_FD, host: native.openProcess(hostPid), lingers: true });

@@ -230,7 +230,7 @@ async function inTime<T>(promise: Promise<T>, timeoutMs: number, onLate: () => v
   const late = new Promise<never>((_resolve, reject) => {
     timer = setTimeout(() => {
       onLate();
-      reject(new CartonError('CARTON_FORK_TIMEOUT', { expected: `a template within ${timeoutMs} ms` }));
+      reject(new CartonError('CARTON_FORK_TIMEOUT', { expected: `a template within ${Math.round(timeoutMs)} ms` }));
     }, timeoutMs);
   });
   try {

@@ -10,6 +10,7 @@ import type { Template } from '../fork/template';
 import type { Clock, Timer } from '../support/clock';
 import { CartonError, codeOf, describeWithCode } from '../support/errors';
 import type { HostLog } from '../support/host_environment';
+import { killGroup } from '../support/host_process';
 import type { InstanceBoot } from '../protocol/control';
 import type { Launcher, LauncherStatus, Sandbox } from './launcher';
 
@@ -31,6 +32,14 @@ const MAX_BACKOFF_MS = 60_000;
 /** Milliseconds that a template must live for its end not to count as another failure in a row. */
 const STEADY_MS = 10_000;
 
+/** Milliseconds for a fork, which takes two, behind as many as may wait for the same template. */
+const FORK_MS = 5_000;
+/** Templates that a launch asks, one after the other, where each dies under it. */
+const TRIES = 5;
+/** Milliseconds by which a file's time may lie before the moment of its change. */
+const FILE_TIME_STEP_MS = 20;
+/** Milliseconds without a change after which a template is made for whoever comes next: a checkout changes many files. */
+const QUIET_MS = 50;
 /** Milliseconds without a launch, after which a template of an application gives way where memory is short. */
 const UNUSED_MS = 10 * 60_000;
 const LOOK_MS = 60_000;
@@ -38,6 +47,8 @@ const LOOK_MS = 60_000;
 /** A template that is there or on its way. */
 class Slot {
   made: Promise<Template> | undefined;
+  /** When its making began, by the wall clock, as files have it. */
+  since = 0;
   failures = 0;
   /** What the last failure was; while `retryAt` lies ahead, or for ever. */
   error: CartonError | undefined;
@@ -53,6 +64,7 @@ export class ForkLauncher implements Launcher {
   #waiting = 0;
   #usedAt: number;
   #retry: Timer | undefined;
+  #quiet: Timer | undefined;
   readonly #look: Timer;
   #closed = false;
 
@@ -88,14 +100,18 @@ export class ForkLauncher implements Launcher {
     this.#template().catch(() => undefined);
   }
 
-  refresh(_changedAt: number): void {
+  refresh(changedAt: number): void {
+    // It was begun after the change, so it has it.
+    if (this.#revision.made !== undefined && this.#revision.since > changedAt + FILE_TIME_STEP_MS) return;
     this.#retire();
-    this.replenish();
+    this.#quiet?.cancel();
+    this.#quiet = this.#options.clock.after(QUIET_MS, () => this.replenish());
   }
 
   async close(): Promise<void> {
     this.#closed = true;
     this.#look.cancel();
+    this.#quiet?.cancel();
     this.#retry?.cancel();
     const made = [this.#revision.made, this.#root.made];
     for (const slot of made) {
@@ -106,20 +122,29 @@ export class ForkLauncher implements Launcher {
   }
 
   async #fork(): Promise<Sandbox> {
-    const template = await this.#template();
-    try {
-      return await this.#forkOf(template);
-    } catch (error) {
-      if (codeOf(error) !== 'CARTON_FORK_ENDED' || this.#closed) throw error;
-      // It died under this very request; its successor is being made.
-      return this.#forkOf(await this.#template());
+    for (let tries = 1; ; tries += 1) {
+      const made = this.#template();
+      const template = await made;
+      try {
+        return await this.#forkOf(template);
+      } catch (error) {
+        if (codeOf(error) !== 'CARTON_FORK_ENDED' || this.#closed || tries === TRIES) throw error;
+        // It died, or gave way, under this very request, maybe before that was noticed here.
+        if (this.#revision.made === made) this.#revision.made = undefined;
+      }
     }
   }
 
   async #forkOf(template: Template): Promise<Sandbox> {
-    const sandbox = await template.fork(null);
-    this.#collect(template);
-    return sandbox;
+    // One that hangs ends by that, and the request with it.
+    const late = this.#options.clock.after(FORK_MS, () => killGroup(template.pid));
+    try {
+      const sandbox = await template.fork(null);
+      this.#collect(template);
+      return sandbox;
+    } finally {
+      late.cancel();
+    }
   }
 
   #collect(template: Template): void {
@@ -154,6 +179,7 @@ export class ForkLauncher implements Launcher {
     if (this.#closed) return Promise.reject(new CartonError('CARTON_FORK_ENDED'));
     slot.error = undefined;
     const since = clock.now();
+    slot.since = clock.wall();
     const made = make();
     slot.made = made;
     made.then(

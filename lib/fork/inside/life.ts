@@ -51,7 +51,14 @@ interface Warmed {
 /** Makes this process a template. `inherited` is the state of the one that it was forked from. */
 export async function beTemplate(order: TemplateOrder, surroundings: Surroundings, inherited?: unknown): Promise<void> {
   const { native, control } = surroundings;
-  const tell = (op: number, message: unknown): void => native.send(control, op, 0, JSON.stringify(message), []);
+  const tell = (op: number, message: unknown): void => {
+    try {
+      native.send(control, op, 0, JSON.stringify(message), []);
+    } catch {
+      // Nobody listens any more, so nobody will ever fork from this process.
+      native.exit(0);
+    }
+  };
   // Anything that is there already is Node's, or was found harmless in the template that this one was forked from.
   const baseline = await baselineOf(control);
   const origins = new Origins();
