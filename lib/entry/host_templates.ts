@@ -2,9 +2,9 @@
  * The templates of a host, in its agent: which programs they run, what they load from, and how one is tested before
  * anything is forked from it.
  */
-import { writeFileSync } from 'node:fs';
+import { realpathSync, writeFileSync } from 'node:fs';
 import { totalmem } from 'node:os';
-import { join } from 'node:path';
+import { join, sep } from 'node:path';
 import { Template } from '../fork/template';
 import type { ProcessBoot } from '../protocol/control';
 import { functionFlags, withoutInspector } from '../sandbox/flags';
@@ -60,6 +60,9 @@ function isMemoryShort(): boolean {
 
 /** With the framework booted; where that opens what forks cannot share, with its modules alone. */
 async function startRoot(options: HostTemplatesOptions): Promise<Template> {
+  const { application, development } = options.environment;
+  // Only templates of the application notice files that change.
+  if (development && !realpathSync(application.entry).includes(`${sep}node_modules${sep}`)) return rootWith('leave', options);
   try {
     return await rootWith('boot', options);
   } catch (error) {

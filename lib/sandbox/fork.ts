@@ -6,6 +6,7 @@
  * 2. A template is used only after a fork of it has passed `selfTest`.
  * 3. What failed is tried again no sooner than its back-off says; what was refused, not before the files change.
  */
+import type { Reason } from '../fork/reason';
 import type { Template } from '../fork/template';
 import type { Clock, Timer } from '../support/clock';
 import { CartonError, codeOf, describeWithCode } from '../support/errors';
@@ -43,6 +44,11 @@ const QUIET_MS = 50;
 /** Milliseconds without a launch, after which a template of an application gives way where memory is short. */
 const UNUSED_MS = 10 * 60_000;
 const LOOK_MS = 60_000;
+
+/** What was under way may have ended by the next boot. */
+function isPassing(error: CartonError & { readonly reasons?: readonly Reason[] }): boolean {
+  return error.reasons?.every(({ kind }) => kind === 'request') === true;
+}
 
 /** A template that is there or on its way. */
 class Slot {
@@ -211,7 +217,7 @@ export class ForkLauncher implements Launcher {
   #backOff(slot: Slot, error: CartonError): void {
     slot.failures += 1;
     slot.error = error;
-    const isFinal = error.code === 'CARTON_FORK_REFUSED' || error.code === 'CARTON_FORK_UNAVAILABLE';
+    const isFinal = error.code === 'CARTON_FORK_UNAVAILABLE' || (error.code === 'CARTON_FORK_REFUSED' && !isPassing(error));
     slot.retryAt = isFinal ? Infinity : this.#options.clock.now() + Math.min(MAX_BACKOFF_MS, FIRST_BACKOFF_MS * 2 ** (slot.failures - 1));
   }
 

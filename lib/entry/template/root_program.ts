@@ -14,8 +14,11 @@ export interface RootArgument {
   /** The application that the framework and its options are of. */
   readonly application: ApplicationDescriptor;
   readonly snapshot: SnapshotReference | null;
-  /** `boot`: a blank application; `load`: the framework's modules alone, for frameworks that open something at boot. */
-  readonly framework: 'boot' | 'load';
+  /**
+   * `boot`: a blank application; `load`: the framework's modules alone, for frameworks that open something at boot;
+   * `leave`: nothing of it, for one that is being edited.
+   */
+  readonly framework: 'boot' | 'load' | 'leave';
 }
 
 /** What templates of applications inherit. */
@@ -31,7 +34,7 @@ export async function warm(argument: unknown): Promise<RootState> {
   process.title = 'egg-carton: root template';
   const loading = loadFrom(snapshot, application);
   // Only now, so that they come from the snapshot.
-  if (application.kind === 'egg') require(application.entry);
+  if (application.kind === 'egg' && framework !== 'leave') require(application.entry);
   if (framework === 'boot') await bootBlank(application);
   return { loading };
 }
