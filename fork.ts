@@ -9,15 +9,14 @@
  */
 import { join } from 'node:path';
 import { Template, type ForkedProcess, type TemplateOptions as AllOptions } from './lib/fork/template';
-import { forker } from './lib/fork/native';
-import { describe } from './lib/support/errors';
+import { forkObstacle } from './lib/fork/native';
 import { afterRestore, beforeCheckpoint, onCheckpoint, type CheckpointHooks } from './lib/fork/inside/hooks';
 import type { Exit } from './lib/fork/children';
 import type { Fork, TemplateProgram } from './lib/fork/program';
 import type { Reason } from './lib/fork/reason';
 
 export type { CheckpointHooks, Exit, Fork, ForkedProcess, Reason, Template, TemplateProgram };
-export { afterRestore, beforeCheckpoint, onCheckpoint };
+export { afterRestore, beforeCheckpoint, forkObstacle, onCheckpoint };
 
 export type TemplateOptions = Omit<AllOptions, 'entry'>;
 
@@ -30,14 +29,4 @@ const ENTRY = join(__dirname, 'lib/entry/template_process.js');
  */
 export function startTemplate(options: TemplateOptions): Promise<Template> {
   return Template.start({ ...options, entry: ENTRY });
-}
-
-/** Why nothing can be forked on this machine; undefined where it can. */
-export function forkObstacle(): string | undefined {
-  try {
-    forker();
-    return undefined;
-  } catch (error) {
-    return describe(error);
-  }
 }

@@ -86,6 +86,16 @@ function load(): Forker {
   }
 }
 
+/** Why nothing can be forked on this machine; undefined where it can. */
+export function forkObstacle(): string | undefined {
+  try {
+    forker();
+    return undefined;
+  } catch (error) {
+    return describe(error);
+  }
+}
+
 function firstLine(text: string): string {
   return text.split('\n', 1)[0] ?? text;
 }

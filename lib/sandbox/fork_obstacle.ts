@@ -2,8 +2,7 @@
  * Whether instances can be forked on this machine and with this configuration at all; what an application's own
  * template finds in itself comes later. Runs in the agent.
  */
-import { forker } from '../fork/native';
-import { describe } from '../support/errors';
+import { forkObstacle as machineObstacle } from '../fork/native';
 import type { CartonConfig } from '../support/host_environment';
 
 export type LaunchConfig = Pick<CartonConfig, 'launcher' | 'execArgv'>;
@@ -15,10 +14,5 @@ export function forkObstacle({ launcher, execArgv }: LaunchConfig): string | und
   if (launcher === 'spawn' || launcher === 'inline') return `carton.launcher is "${launcher}"`;
   // The inspector has a thread, and its port belongs to one process.
   if (execArgv.some((flag) => INSPECTOR.test(flag))) return 'carton.execArgv asks for the inspector';
-  try {
-    forker();
-    return undefined;
-  } catch (error) {
-    return describe(error);
-  }
+  return machineObstacle();
 }

@@ -16,7 +16,6 @@ import { closeWhatReopens } from './closing';
 import { collectGarbage } from './garbage';
 import { runAfterRestore, runBeforeCheckpoint } from './hooks';
 import { baselineOf, inspect, whenStill, type Baseline } from './inspection';
-import { blockUntilParked } from './inspection/threads';
 import { Origins } from './origins';
 import { restoreEntropy, settleEntropy } from './restore/entropy';
 import { takeOverExits } from './restore/exits';
@@ -114,9 +113,7 @@ function rest(warmed: Warmed, surroundings: Surroundings, reopened: readonly num
   for (;;) {
     const { op, payload, pid, fds } = native.wait(control, host, lingers, reopened);
     if (op === OP.fork) return void wake(warmed, surroundings, { request: JSON.parse(payload) as ForkRequest, pid: pid as number, fd: fds?.[0] as number });
-    if (op !== OP.collect) continue;
-    collectGarbage();
-    blockUntilParked();
+    if (op === OP.collect) collectGarbage();
   }
 }
 

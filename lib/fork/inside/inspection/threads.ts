@@ -29,18 +29,6 @@ export function othersAreParked(among?: ReadonlySet<string>): boolean {
   return threadIds().every((id) => id === main || among?.has(id) === false || isParked(id));
 }
 
-const STEP_MS = 1;
-const STEPS = 500;
-
-/**
- * Blocks, for a bounded time, until all but the main thread are parked: V8 hands some work of a full collection to its
- * other thread, whatever its flags say, and a fork would wait for the end of that for ever.
- */
-export function blockUntilParked(): void {
-  const never = new Int32Array(new SharedArrayBuffer(4));
-  for (let step = 0; step < STEPS && !othersAreParked(); step += 1) Atomics.wait(never, 0, 0, STEP_MS);
-}
-
 function isParked(id: string): boolean {
   const call = read(`/proc/self/task/${id}/syscall`)?.split(' ', 1)[0]?.trim();
   const calls = PARKED_IN[process.arch];
