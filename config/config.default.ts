@@ -80,6 +80,13 @@ export const carton: CartonConfig = {
   execArgv: [],
 
   /**
+   * Processes that are forked before anybody needs them.
+   * @member {number} carton#forksAhead
+   * @default 1
+   */
+  forksAhead: 1,
+
+  /**
    * Plugins that a function process does without; the carton plugin itself is always off there.
    * @member {string[]} carton#disabledPlugins
    * @default ['development', 'logrotator', 'watcher', 'schedule', 'multipart', 'static', 'jsonp', 'onerror', 'routerPlus', 'egg-mock']

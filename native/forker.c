@@ -8,15 +8,19 @@
 #define _GNU_SOURCE
 #define NAPI_VERSION 8
 #include <node_api.h>
+#include <sys/stat.h>
+#include <sys/un.h>
 #include <uv.h>
 
 #include "exits.h"
 #include "frames.h"
+#include "hints.h"
 #include "inheritance.h"
 #include "processes.h"
 #include "signals.h"
 #include "values.h"
 #include "worker_tasks.h"
+#include "written.h"
 
 /* ---- wait ----------------------------------------------------------------------------------------------------- */
 
@@ -28,6 +32,20 @@ struct waiting {
   int *reopened;
   uint32_t reopened_count;
 };
+
+/* A frame for JavaScript: { op, payload, fds }. The descriptors are JavaScript's from now on. */
+static napi_value frame_object(napi_env env, struct frame *frame) {
+  napi_value result, payload, fds;
+  napi_create_object(env, &result);
+  set_field(env, result, "op", (int32_t)frame->op);
+  napi_create_string_utf8(env, (char *)frame->payload, frame->length, &payload);
+  napi_set_named_property(env, result, "payload", payload);
+  napi_create_array_with_length(env, frame->fd_count, &fds);
+  for (uint32_t i = 0; i < frame->fd_count; i++) napi_set_element(env, fds, i, number(env, frame->fds[i]));
+  napi_set_named_property(env, result, "fds", fds);
+  free(frame->payload);
+  return result;
+}
 
 /* EX_OSERR of sysexits.h: a fork that could not be made a process of its own. */
 #define UNFIT 71
@@ -51,29 +69,17 @@ static napi_value restored(struct waiting *template, struct frame *frame, pid_t 
   for (uint32_t i = 0; i < template->reopened_count; i++) expect("a file that it cannot open again", reopen(template->reopened[i]));
   expect("uv_loop_fork", -uv_loop_fork(loop));
   uv_update_time(loop);
-  napi_value result, payload, fds;
-  napi_create_object(env, &result);
-  set_field(env, result, "op", OP_FORK);
+  napi_value result = frame_object(env, frame);
   set_field(env, result, "pid", getpid());
-  napi_create_string_utf8(env, (char *)frame->payload, frame->length, &payload);
-  napi_set_named_property(env, result, "payload", payload);
-  napi_create_array_with_length(env, frame->fd_count, &fds);
-  for (uint32_t i = 0; i < frame->fd_count; i++) napi_set_element(env, fds, i, number(env, frame->fds[i]));
-  napi_set_named_property(env, result, "fds", fds);
-  free(frame->payload);
   return result;
 }
 
 /* Anything but a fork is for JavaScript, in the template itself. */
 static napi_value asked(struct waiting *template, struct frame *frame) {
-  napi_value result, payload;
   is_waiting = 0;
-  napi_create_object(template->env, &result);
-  set_field(template->env, result, "op", (int32_t)frame->op);
-  napi_create_string_utf8(template->env, (char *)frame->payload, frame->length, &payload);
-  napi_set_named_property(template->env, result, "payload", payload);
-  discard(frame);
-  return result;
+  for (size_t i = 0; i < frame->fd_count; i++) close(frame->fds[i]);
+  frame->fd_count = 0;
+  return frame_object(template->env, frame);
 }
 
 static void answer(struct waiting *template, struct frame *frame, pid_t pid, int error) {
@@ -176,6 +182,9 @@ static napi_value wait_for_orders(napi_env env, napi_callback_info info) {
   free(template.reopened);
   return result;
 }
+
+/* Connections that may wait to be accepted; libuv's own number. */
+#define BACKLOG 511
 
 /* ---- the rest ------------------------------------------------------------------------------------------------- */
 
@@ -314,6 +323,65 @@ static napi_value end_with(napi_env env, napi_callback_info info) {
   return NULL;
 }
 
+/*
+ * receive(socket, host pidfd): blocks until a frame has come, and ends this process where none will: when nobody holds
+ * the other end any more, or when its host has ended. Nothing of libuv runs meanwhile.
+ */
+static napi_value receive_from(napi_env env, napi_callback_info info) {
+  napi_value args[2];
+  arguments(env, info, 2, args);
+  int fd = integer(env, args[0]);
+  struct pollfd watched[2] = {{.fd = fd, .events = POLLIN}, {.fd = integer(env, args[1]), .events = POLLIN}};
+  while (poll(watched, 2, -1) < 0) if (errno != EINTR) return fail(env, "poll", errno);
+  if (watched[1].revents != 0) end_self_and_group();
+  struct frame frame;
+  if (receive_frame(fd, &frame) <= 0) _exit(0);
+  uv_update_time(loop_of(env));
+  return frame_object(env, &frame);
+}
+
+/* learnWritten(pid): see written.h; of a fork that is alive. */
+static napi_value learn_of(napi_env env, napi_callback_info info) {
+  napi_value args[1];
+  arguments(env, info, 1, args);
+  learn_written((pid_t)integer(env, args[0]));
+  return NULL;
+}
+
+/* copyWritten(): in a fork, all that a fork of the same template was seen to write. */
+static napi_value copy_all_written(napi_env env, napi_callback_info info) {
+  (void)env, (void)info;
+  copy_written();
+  return NULL;
+}
+
+/* ignoreHints(): see hints.h. Whether V8's pages lie together from now on. */
+static napi_value ignore_all_hints(napi_env env, napi_callback_info info) {
+  (void)info;
+  napi_value result;
+  napi_get_boolean(env, ignore_hints(), &result);
+  return result;
+}
+
+/* listenAt(path): a unix socket that listens, which only this user may connect to. Closed by exec. */
+static napi_value listen_at(napi_env env, napi_callback_info info) {
+  napi_value args[1];
+  arguments(env, info, 1, args);
+  struct sockaddr_un address = {.sun_family = AF_UNIX};
+  size_t length = 0;
+  napi_get_value_string_utf8(env, args[0], NULL, 0, &length);
+  if (length >= sizeof address.sun_path) return fail(env, "bind", ENAMETOOLONG);
+  napi_get_value_string_utf8(env, args[0], address.sun_path, sizeof address.sun_path, &length);
+  int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  if (fd < 0) return fail(env, "socket", errno);
+  /* The mode of the socket becomes that of its file, so that it never has another one. */
+  const char *failed = fchmod(fd, 0600) != 0 ? "fchmod" : bind(fd, (struct sockaddr *)&address, sizeof address) != 0 ? "bind" : listen(fd, BACKLOG) != 0 ? "listen" : NULL;
+  if (failed == NULL) return number(env, fd);
+  int error = errno;
+  close(fd);
+  return fail(env, failed, error);
+}
+
 /* runTasksHere(): see worker_tasks.h. Whether V8's tasks for other threads run on the threads that post them now. */
 static napi_value run_tasks_here(napi_env env, napi_callback_info info) {
   (void)info;
@@ -355,6 +423,11 @@ NAPI_MODULE_INIT() {
     {"endWith", NULL, end_with, NULL, NULL, NULL, napi_enumerable, NULL},
     {"runTasksHere", NULL, run_tasks_here, NULL, NULL, NULL, napi_enumerable, NULL},
     {"takeExits", NULL, take_exits, NULL, NULL, NULL, napi_enumerable, NULL},
+    {"receive", NULL, receive_from, NULL, NULL, NULL, napi_enumerable, NULL},
+    {"learnWritten", NULL, learn_of, NULL, NULL, NULL, napi_enumerable, NULL},
+    {"copyWritten", NULL, copy_all_written, NULL, NULL, NULL, napi_enumerable, NULL},
+    {"ignoreHints", NULL, ignore_all_hints, NULL, NULL, NULL, napi_enumerable, NULL},
+    {"listenAt", NULL, listen_at, NULL, NULL, NULL, napi_enumerable, NULL},
     {"close", NULL, close_fd, NULL, NULL, NULL, napi_enumerable, NULL},
   };
   napi_define_properties(env, exports, sizeof functions / sizeof *functions, functions);

@@ -14,13 +14,10 @@
 #define CARTON_WORKER_TASKS_H
 
 #include <dlfcn.h>
-#include <inttypes.h>
 #include <stdbool.h>
 #include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <sys/mman.h>
-#include <unistd.h>
+
+#include "tables.h"
 
 /* v8::Task: two destructors, the second of which deletes, then `Run`. */
 struct task {
@@ -48,19 +45,6 @@ static void post_here(void *platform, int priority, struct task **task, const vo
   run_task_here(task);
 }
 
-/* Of a page: tables lie among constants that the linker protects, in most builds. */
-static bool is_writable(uintptr_t address) {
-  FILE *maps = fopen("/proc/self/maps", "re");
-  char line[512], access[5] = "";
-  uintptr_t from, to;
-  bool found = false;
-  while (maps != NULL && !found && fgets(line, sizeof line, maps) != NULL) {
-    found = sscanf(line, "%" SCNxPTR "-%" SCNxPTR " %4s", &from, &to, access) == 3 && from <= address && address < to;
-  }
-  if (maps != NULL) fclose(maps);
-  return !found || access[1] == 'w';
-}
-
 /* More than Node's platform has. */
 #define VIRTUAL_FUNCTIONS 64
 
@@ -69,13 +53,7 @@ static bool replace_function(const char *name, void *replacement) {
   void *original = dlsym(RTLD_DEFAULT, name);
   if (table == NULL || original == NULL) return false;
   for (int i = 0; i < VIRTUAL_FUNCTIONS; i++) {
-    if (table[i] != original) continue;
-    size_t page = (size_t)sysconf(_SC_PAGESIZE);
-    void *start = (void *)((uintptr_t)&table[i] & ~(uintptr_t)(page - 1));
-    bool was_writable = is_writable((uintptr_t)start);
-    if (mprotect(start, page, PROT_READ | PROT_WRITE) != 0) return false;
-    table[i] = replacement;
-    return was_writable || mprotect(start, page, PROT_READ) == 0;
+    if (table[i] == original) return replace_entry(&table[i], replacement);
   }
   return false;
 }

@@ -5,11 +5,10 @@
 import { realpathSync, writeFileSync } from 'node:fs';
 import { totalmem } from 'node:os';
 import { join, sep } from 'node:path';
-import { Template } from '../fork/template';
+import { Template, type ForkedProcess } from '../fork/template';
 import type { ProcessBoot } from '../protocol/control';
 import { functionFlags, withoutInspector } from '../sandbox/flags';
 import { ForkLauncher } from '../sandbox/fork';
-import type { Sandbox } from '../sandbox/launcher';
 import type { Loading } from '../sandbox/spawn';
 import type { FunctionSpec } from '../spec/types';
 import { delay } from '../support/clock';
@@ -43,7 +42,9 @@ export function forkLauncher(options: HostTemplatesOptions): ForkLauncher {
     startRoot: () => startRoot(options),
     derive: (root) => derive(root, options),
     isMemoryShort,
-    selfTest: (sandbox) => selfTest(sandbox, options.environment),
+    selfTest: (fork) => selfTest(fork, options.environment),
+    study: (template) => study(template, options),
+    ahead: options.environment.config.forksAhead,
     clock,
     log,
   });
@@ -105,12 +106,12 @@ async function derive(root: Template, { environment, planPath: pathOf, process: 
   }
 }
 
-async function selfTest(sandbox: Sandbox, { clock }: HostEnvironment): Promise<void> {
+async function selfTest(fork: ForkedProcess, { clock }: HostEnvironment): Promise<void> {
   const failed = (got: string): CartonError => new CartonError('CARTON_FORK_BOOT_FAILED', { expected: 'a fork that answers and ends', got });
   const late = delay(clock, SELF_TEST_MS).then(() => Promise.reject(failed(`nothing within ${SELF_TEST_MS} ms`)));
   try {
     const exit = await Promise.race([late, rehearse({
-      launch: () => Promise.resolve(sandbox),
+      launch: () => Promise.resolve(fork),
       functions: [],
       warmUps: [],
       onWarning: (message) => {
@@ -122,6 +123,22 @@ async function selfTest(sandbox: Sandbox, { clock }: HostEnvironment): Promise<v
     // Whatever it is: an application that works otherwise is not to fail for it.
     throw codeOf(error) === 'CARTON_FORK_BOOT_FAILED' ? error : failed(describe(error));
   } finally {
-    sandbox.kill();
+    fork.kill();
+  }
+}
+
+/** Once, for what is the same in all instances. What fails is the functions' own, and told where they are called. */
+async function study(template: Template, { environment: { config, development }, functions }: HostTemplatesOptions): Promise<void> {
+  const fork = await template.fork(null);
+  try {
+    await rehearse({
+      launch: () => Promise.resolve(fork),
+      functions: development ? [] : functions(),
+      warmUps: development ? [] : config.snapshot.warmUps,
+      onWarning: () => undefined,
+      onAnswered: () => template.learn(fork),
+    });
+  } finally {
+    fork.kill();
   }
 }

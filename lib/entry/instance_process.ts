@@ -9,7 +9,7 @@ import type { ProcessBoot } from '../protocol/control';
 import type { BootedApplication } from '../runtime/application';
 import { Freshness } from '../runtime/freshness';
 import { OutputPrefix } from '../runtime/output_prefix';
-import { serveInstance } from '../runtime/serve';
+import { serveInstance, type ServeOptions } from '../runtime/serve';
 import { bootEgg } from './application/egg';
 import { bootModule } from './application/module';
 
@@ -20,6 +20,8 @@ export interface InstanceProcess {
   readonly channel: Duplex;
   /** The instance has ended; `code` is an exit code. */
   readonly onEnd: (code: number) => void;
+  /** Of one that knows from its first moment whom it serves. */
+  readonly begun?: ServeOptions['begun'];
 }
 
 /** What a process has before it becomes an instance. */
@@ -50,7 +52,7 @@ export function bootApplication({ application, development }: ProcessBoot): Boot
   return { application: application.kind === 'egg' ? bootEgg(application) : bootModule(application), freshness, output };
 }
 
-export function becomeInstance(boot: ProcessBoot, { application, freshness, output }: Booted, { channel, onEnd }: InstanceProcess): void {
+export function becomeInstance(boot: ProcessBoot, { application, freshness, output }: Booted, { channel, onEnd, begun }: InstanceProcess): void {
   const instance = serveInstance({
     channel,
     process: boot,
@@ -58,6 +60,7 @@ export function becomeInstance(boot: ProcessBoot, { application, freshness, outp
     clock: systemClock,
     freshness,
     output,
+    begun,
     onEnd,
     onBoot: ({ id, group }) => {
       process.title = `egg-carton ${group.key} ${id}`;

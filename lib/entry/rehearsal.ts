@@ -34,12 +34,16 @@ export interface Rehearsal {
   /** Loaded in any case; invoked are `noOp` and what `warmUps` names. */
   readonly functions: readonly FunctionSpec[];
   readonly warmUps: readonly WarmUp[];
+  /** How often each is invoked. @default 1 */
+  readonly rounds?: number;
   /** An invocation failed. What it throws ends the rehearsal. */
   readonly onWarning: (message: string) => void;
+  /** All were invoked, and the instance still lives. */
+  readonly onAnswered?: () => void;
 }
 
 /** Resolves with the exit of the instance. Rejects with the error of its boot. */
-export async function rehearse({ launch, functions, warmUps, onWarning }: Rehearsal): Promise<SandboxExit> {
+export async function rehearse({ launch, functions, warmUps, rounds = 1, onWarning, onAnswered }: Rehearsal): Promise<SandboxExit> {
   removeLeftOvers();
   const directory = mkdtempSync(join(tmpdir(), PREFIX));
   try {
@@ -48,11 +52,13 @@ export async function rehearse({ launch, functions, warmUps, onWarning }: Rehear
     const sandbox = await launch(boot);
     const instance = await ready(boot, sandbox);
     const session = await connectSession(boot.socketPath, boot.callToken, () => ({ onClosed: () => undefined }));
-    for (const { function: name, args } of [{ function: NO_OP, args: [] }, ...warmUps]) {
+    const once = [{ function: NO_OP, args: [] }, ...warmUps];
+    for (const { function: name, args } of Array.from({ length: rounds }, () => once).flat()) {
       const index = specs.findIndex((spec) => spec.name === name);
       const error = index < 0 ? new CartonError('CARTON_INGRESS_UNKNOWN_FUNCTION', { of: `function "${name}"` }) : await invoke(session, index, args);
       if (error !== undefined) onWarning(`the warm-up of function "${name}" failed: ${error.code} ${error.message}`);
     }
+    onAnswered?.();
     session.close();
     instance.drain();
     return await sandbox.exited;

@@ -21,6 +21,8 @@ if (!native.runTasksHere() && Number(process.versions.node.split('.')[0]) < 22) 
   process.stdout.write('[egg-carton] this build of Node hides how it hands work to threads: nothing can be forked\n');
   native.exit(1);
 }
+// Where it cannot, forks are larger, and work.
+native.ignoreHints();
 // Ctrl-C in a terminal is the host's to handle.
 process.on('SIGINT', () => undefined);
 void beTemplate({ program, argument }, { native, control: CONTROL_FD, host: native.openProcess(hostPid), lingers: true });

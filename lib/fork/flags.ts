@@ -8,7 +8,7 @@
  * The last two keep forks small: V8's memory reducer would collect in each idle fork some seconds after its start and
  * copy 17 MB that it shares with the template, and a larger young generation touches as many pages as it is large.
  */
-export const TEMPLATE_FLAGS: readonly string[] = Object.freeze(['--single-threaded', '--v8-pool-size=0', '--no-memory-reducer', '--max-semi-space-size=1']);
+export const TEMPLATE_FLAGS: readonly string[] = Object.freeze(['--single-threaded', '--v8-pool-size=0', '--no-memory-reducer', '--max-semi-space-size=1', '--interrupt-budget=1000000']);
 
 /** Those of templates, then `flags`, which may say otherwise. */
 export function withTemplateFlags(flags: readonly string[]): string[] {

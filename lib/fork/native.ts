@@ -4,14 +4,17 @@
 import { join } from 'node:path';
 import { CartonError, describe } from '../support/errors';
 
-/** What `wait` returns: in a fork its order, in the template itself an order that is not a fork. */
-export interface Order {
+/** A frame, with the descriptors that came along. */
+export interface Frame {
   readonly op: number;
   readonly payload: string;
+  readonly fds: readonly number[];
+}
+
+/** What `wait` returns: in a fork how it was asked for, in the template itself an order that is not a fork. */
+export interface Order extends Frame {
   /** Its own, only in a fork. */
   readonly pid?: number;
-  /** Descriptors that came along; only in a fork. */
-  readonly fds?: readonly number[];
 }
 
 /** Each throws an error whose `code` is the name of an errno. */
@@ -21,6 +24,16 @@ export interface Forker {
    * Returns with signals as they were in a fork, and taken in the template: its own JavaScript sees none any more.
    */
   wait(control: number, host: number, lingers: boolean, reopened: readonly number[]): Order;
+  /** Blocks until a frame has come. Ends the process where none can come any more, or its host has ended; `host` as above. */
+  receive(socket: number, host: number): Frame;
+  /** Looks which pages a fork of this process has written so far; it must be alive. */
+  learnWritten(pid: number): void;
+  /** In a fork: has the pages copied that another one was seen to write. */
+  copyWritten(): void;
+  /** Pages of V8's heap lie together from now on. False where that cannot be had. */
+  ignoreHints(): boolean;
+  /** A unix socket that listens at `path`, for this user alone; closed by exec. */
+  listenAt(path: string): number;
   /** Two connected stream sockets, closed by exec. */
   socketPair(): [number, number];
   /** Sends one frame and descriptors with it. EAGAIN while the socket is full; after EPIPE and ECONNRESET it is done for. */
@@ -52,7 +65,7 @@ export interface Forker {
 }
 
 /** Operations of frames on a control socket. The first five are known to the addon. */
-export const OP = Object.freeze({ fork: 1, forked: 2, failed: 3, exited: 4, leaving: 5, ready: 10, refused: 11, bootFailed: 12, collect: 20 });
+export const OP = Object.freeze({ fork: 1, forked: 2, failed: 3, exited: 4, leaving: 5, ready: 10, refused: 11, bootFailed: 12, collect: 20, learn: 21, begin: 30 });
 
 /** The package's directory: of a registry's install, of a link, or of the repository. */
 const ROOT = join(__dirname, '../..');

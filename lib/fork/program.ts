@@ -19,6 +19,8 @@ export interface Fork {
   /** Connected to whoever asked for the fork. */
   readonly channel: Socket;
   readonly argument: unknown;
+  /** Those that were handed over with the argument, this process's own copies. */
+  readonly descriptors: readonly number[];
   /** Resolves once all `afterRestore` hooks are through; rejects with the error of the first that failed. */
   readonly restored: Promise<void>;
 }

@@ -7,13 +7,11 @@ import { CartonError, describe } from '../support/errors';
 import { killGroup } from '../support/host_process';
 import { exitOf, type Exit } from './children';
 import { PAYLOAD_LIMIT, type Control } from './control';
-import type { ForkRequest } from './inside/life';
+import type { ForkOrder, ForkRequest } from './inside/life';
 import { forker, OP } from './native';
 
 /** Requests under way: a template answers one at a time, and each holds a descriptor of the kernel's small store. */
 export const FORKS_AT_ONCE = 32;
-/** Bytes of requests under way, unless it is one alone: a socket has room for three times as much by default. */
-const BYTES_AT_ONCE = PAYLOAD_LIMIT;
 /** Requests that wait. */
 export const WAITING_LIMIT = 10_000;
 
@@ -25,9 +23,15 @@ export interface Forked {
   readonly exit: Promise<Exit>;
 }
 
+/** What a fork is to be, and the descriptors that go with it: of its own, the caller keeps what it had. */
+export interface Beginning {
+  readonly request: ForkRequest;
+  readonly descriptors: readonly number[];
+}
+
 interface Asked {
-  readonly payload: string;
-  readonly bytes: number;
+  /** Undefined: it is forked ahead of time, and told later. */
+  readonly beginning: { readonly payload: string; readonly descriptors: readonly number[] } | undefined;
   resolve(forked: Forked): void;
   reject(error: CartonError): void;
 }
@@ -36,7 +40,6 @@ export class Requests {
   readonly #control: Control;
   #waiting: Asked[] = [];
   readonly #asked = new Map<number, Asked & { readonly socket: number }>();
-  #bytes = 0;
   #lastId = 0;
   #ended: CartonError | undefined;
 
@@ -44,13 +47,13 @@ export class Requests {
     this.#control = control;
   }
 
-  /** Rejects with `CARTON_FORK_FAILED`, or with what `end` is given. */
-  ask(request: ForkRequest): Promise<Forked> {
+  /** Without a beginning the fork waits for `begin`. Rejects with `CARTON_FORK_FAILED`, or with what `end` is given. */
+  ask(beginning?: Beginning): Promise<Forked> {
     return new Promise((resolve, reject) => {
       if (this.#ended !== undefined) return reject(this.#ended);
       if (this.#waiting.length >= WAITING_LIMIT) return reject(failure(`at most ${WAITING_LIMIT} requests that wait`, 'another one'));
-      const payload = encode(request);
-      this.#waiting.push({ payload, bytes: Buffer.byteLength(payload), resolve, reject });
+      const encoded = beginning && { payload: encode(beginning.request), descriptors: beginning.descriptors };
+      this.#waiting.push({ beginning: encoded, resolve, reject });
       this.#next();
     });
   }
@@ -83,16 +86,14 @@ export class Requests {
     const asked = this.#asked.get(id);
     if (asked === undefined) return undefined;
     this.#asked.delete(id);
-    this.#bytes -= asked.bytes;
     this.#next();
     return asked;
   }
 
   #next(): void {
-    for (let asked = this.#waiting[0]; asked !== undefined; asked = this.#waiting[0]) {
-      const { size } = this.#asked;
-      if (size >= FORKS_AT_ONCE || (size > 0 && this.#bytes + asked.bytes > BYTES_AT_ONCE)) return;
-      this.#waiting.shift();
+    while (this.#asked.size < FORKS_AT_ONCE) {
+      const asked = this.#waiting.shift();
+      if (asked === undefined) return;
       this.#send(asked);
     }
   }
@@ -107,10 +108,12 @@ export class Requests {
     }
     const [ours, theirs] = pair;
     const id = (this.#lastId = (this.#lastId + 1) % 0x7fffffff);
+    const { beginning } = asked;
     try {
-      this.#control.send(OP.fork, id, asked.payload, [theirs]);
+      // What it is to be waits for it in its own socket.
+      if (beginning !== undefined) forker().send(ours, OP.begin, 0, beginning.payload, beginning.descriptors);
+      this.#control.send(OP.fork, id, JSON.stringify({ isAhead: beginning === undefined } satisfies ForkOrder), [theirs]);
       this.#asked.set(id, { ...asked, socket: ours });
-      this.#bytes += asked.bytes;
     } catch (cause) {
       forker().close(ours);
       this.#unsent(asked, cause);
@@ -120,10 +123,26 @@ export class Requests {
   }
 
   #unsent(asked: Asked, cause: unknown): void {
-    if (!['EPIPE', 'ECONNRESET'].includes((cause as NodeJS.ErrnoException).code ?? '')) return asked.reject(failure('a template that reads its orders', describe(cause), cause));
+    if (!isGone(cause)) return asked.reject(failure('a template that reads its orders', describe(cause), cause));
     asked.reject(new CartonError('CARTON_FORK_ENDED', { cause }));
     this.#control.stop();
   }
+}
+
+/** Tells a process that waits for it what it is to be. Throws `CARTON_FORK_FAILED` or `CARTON_FORK_ENDED`. */
+export function begin({ pid, socket }: Forked, { request, descriptors }: Beginning, isWaiting: boolean): void {
+  const payload = encode(request);
+  if (!isWaiting) throw new CartonError('CARTON_FORK_ENDED', { of: `process ${pid}` });
+  try {
+    forker().send(socket, OP.begin, 0, payload, descriptors);
+  } catch (cause) {
+    if (isGone(cause)) throw new CartonError('CARTON_FORK_ENDED', { of: `process ${pid}`, cause });
+    throw failure('a process that reads its order', describe(cause), cause);
+  }
+}
+
+function isGone(error: unknown): boolean {
+  return ['EPIPE', 'ECONNRESET'].includes((error as NodeJS.ErrnoException).code ?? '');
 }
 
 function encode(request: ForkRequest): string {

@@ -9,18 +9,19 @@
  * 4. When the template ends, requests that it did not answer reject with `CARTON_FORK_ENDED`; forks live on.
  */
 import { spawn, type ChildProcess } from 'node:child_process';
-import { Socket } from 'node:net';
 import { CartonError, describe, fromWire, type WireError } from '../support/errors';
-import { killGroup, killRestOfGroup } from '../support/host_process';
-import { hasExited, inheritOrphans, lookFor, type Exit } from './children';
+import { killGroup } from '../support/host_process';
+import { hasExited, inheritOrphans, type Exit } from './children';
 import { Control } from './control';
 import { withTemplateFlags } from './flags';
+import { discard, ForkAhead, takeOver, type ForkedProcess } from './forked';
 import type { TemplateOrder } from './inside/life';
 import { forker, OP } from './native';
 import { describeReason, type Reason } from './reason';
-import { Requests, type Forked } from './requests';
+import { Requests } from './requests';
 
 export { FORKS_AT_ONCE } from './requests';
+export type { ForkAhead, ForkedProcess } from './forked';
 
 export interface TemplateOptions extends TemplateOrder {
   /** File that the process runs: an entry of `lib/entry`. */
@@ -40,16 +41,6 @@ export interface TemplateOptions extends TemplateOrder {
 /** What a root template's process is started with, as JSON in its first argument. */
 export interface TemplateBoot extends TemplateOrder {
   readonly hostPid: number;
-}
-
-/** A forked process. */
-export interface ForkedProcess {
-  readonly pid: number;
-  /** End-of-file tells either side of the other's death. */
-  readonly channel: Socket;
-  readonly exited: Promise<Exit>;
-  /** Ends the process and its group at once; after its end it does nothing. */
-  kill(): void;
 }
 
 const READY_MS = 30_000;
@@ -105,16 +96,32 @@ export class Template {
   /** Another template, forked from this one: it inherits all that is loaded here. */
   async derive({ program, argument, timeoutMs = READY_MS }: TemplateOrder & { readonly timeoutMs?: number }): Promise<Template> {
     const started = performance.now();
-    const asked = this.#requests.ask({ kind: 'template', program, argument });
+    const asked = this.#requests.ask({ request: { kind: 'template', program, argument }, descriptors: [] });
     const { pid, socket, exit } = await inTime(asked, timeoutMs, () => {
       asked.then(discard, () => undefined);
     });
     return new Template(socket, pid, exit).#settled(Math.max(1, timeoutMs - (performance.now() - started)));
   }
 
-  /** Rejects with `CARTON_FORK_FAILED` or `CARTON_FORK_ENDED`. */
-  async fork(argument: unknown): Promise<ForkedProcess> {
-    return takeOver(await this.#requests.ask({ kind: 'fork', argument }));
+  /**
+   * Forks a process that runs the program with this argument; `descriptors` (at most 4) go with it, and stay the
+   * caller's to close. Rejects with `CARTON_FORK_FAILED` or `CARTON_FORK_ENDED`.
+   */
+  async fork(argument: unknown, descriptors: readonly number[] = []): Promise<ForkedProcess> {
+    return takeOver(await this.#requests.ask({ request: { kind: 'fork', argument }, descriptors }));
+  }
+
+  /** Forks a process that stands by until it is told its argument. Rejects as `fork` does. */
+  async forkAhead(): Promise<ForkAhead> {
+    return new ForkAhead(await this.#requests.ask());
+  }
+
+  /**
+   * Makes the template look which of its memory a fork has written, so that forks made ahead of time have that copied.
+   * The fork must be alive until the template has read the order, which it does before it forks again.
+   */
+  learn({ pid }: ForkedProcess): void {
+    this.#tell(OP.learn, pid);
   }
 
   /**
@@ -123,19 +130,23 @@ export class Template {
    */
   collect(): void {
     if (this.#isCollected || this.#hasEnded) return;
-    this.#isCollected = true;
-    try {
-      this.#control.send(OP.collect, 0, 'null');
-    } catch {
-      // It was to save memory. Should the template be gone, its end is on the way and tells everybody.
-      this.#isCollected = false;
-    }
+    this.#isCollected = this.#tell(OP.collect, null);
   }
 
   /** The template ends; its forks live on. */
   close(): void {
     this.#control.stop();
     this.#end();
+  }
+
+  /** Whether it was sent. Nothing depends on it; should the template be gone, its end is on the way and tells everybody. */
+  #tell(op: number, message: unknown): boolean {
+    try {
+      this.#control.send(op, 0, JSON.stringify(message));
+      return true;
+    } catch {
+      return false;
+    }
   }
 
   async #settled(timeoutMs: number): Promise<Template> {
@@ -198,31 +209,6 @@ function launch({ entry, execArgv = process.execArgv, cwd, env = process.env }: 
   return spawn(process.execPath, [...withTemplateFlags(execArgv), entry, JSON.stringify(boot)], {
     cwd, env, detached: true, stdio: ['ignore', 'inherit', 'inherit', control],
   });
-}
-
-function takeOver({ pid, socket, exit }: Forked): ForkedProcess {
-  const channel = new Socket({ fd: socket, readable: true, writable: true });
-  const lastByte = new Promise((resolve) => channel.once('close', resolve)).then(() => lookFor(pid));
-  let isRunning = true;
-  const status = exit.then((how) => {
-    isRunning = false;
-    // Whatever way it ended, what it started ends with it.
-    killRestOfGroup(pid);
-    return how;
-  });
-  return {
-    pid, channel,
-    exited: Promise.all([status, lastByte]).then(([how]) => how),
-    kill: () => {
-      if (isRunning) killGroup(pid);
-    },
-  };
-}
-
-/** Of a derived template that was answered too late. */
-function discard({ pid, socket }: Forked): void {
-  forker().close(socket);
-  killGroup(pid);
 }
 
 async function inTime<T>(promise: Promise<T>, timeoutMs: number, onLate: () => void): Promise<T> {

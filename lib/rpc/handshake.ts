@@ -123,18 +123,21 @@ export function connectSession(path: string, token: string, handlers: OpenHandle
   });
 }
 
-/** Listens on a unix socket that only this user may connect to. */
-export function listen(path: string, authorize: Authorize): Promise<Server> {
+/**
+ * Listens on a unix socket that only this user may connect to.
+ * @param at its path, or the descriptor of one that listens already
+ */
+export function listen(at: string | number, authorize: Authorize): Promise<Server> {
   return new Promise((resolve, reject) => {
     const server = createServer((socket) => acceptSession(socket, authorize));
     server.once('error', reject);
     server.maxConnections = LIMITS.connectionsPerSocket;
-    server.listen(path, () => {
+    server.listen(typeof at === 'number' ? { fd: at } : { path: at }, () => {
       server.removeListener('error', reject);
       // One connection could not be accepted, for want of descriptors: its peer sees it closed and comes again. Node
       // would end the process if nobody listened.
       server.on('error', () => undefined);
-      chmodSync(path, 0o600);
+      if (typeof at === 'string') chmodSync(at, 0o600);
       resolve(server);
     });
   });

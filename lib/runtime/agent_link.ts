@@ -27,8 +27,11 @@ export class AgentLink {
   /** Milliseconds to wait for another agent; known once the instance was told whom it serves. */
   graceMs = 0;
   #session: Session | undefined;
+  #wasAttached = false;
   #grace: Timer | undefined;
   #report: Timer | undefined;
+  /** What was to be told before the agent's session had opened. */
+  #early: [method: number, message: unknown][] = [];
   #reported: InstanceLoad = { inflight: 0, served: 0 };
 
   constructor(options: AgentLinkOptions) {
@@ -38,8 +41,10 @@ export class AgentLink {
   /** Takes `session` as the agent's; the newest one wins. */
   attach(session: Session): SessionHandlers {
     this.#session = session;
+    this.#wasAttached = true;
     this.#grace?.cancel();
     this.#grace = undefined;
+    for (const [method, message] of this.#early.splice(0)) this.#send(method, message);
     return {
       limitBytes: LIMITS.controlMessageBytes,
       onEvent: this.#options.onEvent,
@@ -87,6 +92,7 @@ export class AgentLink {
   }
 
   #send(method: number, message: unknown): void {
+    if (this.#session === undefined && !this.#wasAttached) return void this.#early.push([method, message]);
     this.#session?.event(method, encodeControl(message));
     this.#session?.flush();
   }

@@ -34,6 +34,8 @@ export interface ServeOptions {
   readonly output?: OutputPrefix;
   /** The instance has ended: leave the process, or forget it. `code` is an exit code. */
   readonly onEnd: (code: number) => void;
+  /** What it is told otherwise on the channel, with the descriptor of its socket, which listens already. */
+  readonly begun?: { readonly boot: InstanceBoot; readonly listener: number };
   /** Called once the instance is told whom it serves. */
   readonly onBoot?: (boot: InstanceBoot) => void;
 }
@@ -71,6 +73,7 @@ class InstanceServer {
       () => options.clock.after(TOLD_MS, () => (this.#failedAhead = true)),
     );
     acceptSession(options.channel, () => ({ welcome: {}, handlers: (session) => this.#link.attach(session) }), { limitMs: null });
+    if (options.begun !== undefined) void this.#start(options.begun.boot);
   }
 
   drain(): void {
@@ -154,7 +157,7 @@ class InstanceServer {
       onStale: (file) => this.#link.stale(file),
     });
     this.#instance = instance;
-    this.#listener = await listen(boot.socketPath, (token) => this.#authorize(token, boot, instance));
+    this.#listener = await listen(this.#options.begun?.listener ?? boot.socketPath, (token) => this.#authorize(token, boot, instance));
     if (this.#draining) return this.drain();
     this.#link.ready(instance.ready);
   }

@@ -7,12 +7,14 @@
  * 3. What failed is tried again no sooner than its back-off says; what was refused, not before the files change.
  */
 import type { Reason } from '../fork/reason';
-import type { Template } from '../fork/template';
+import type { ForkedProcess, Template } from '../fork/template';
 import type { Clock, Timer } from '../support/clock';
 import { CartonError, codeOf, describeWithCode } from '../support/errors';
 import type { HostLog } from '../support/host_environment';
 import { killGroup } from '../support/host_process';
 import type { InstanceBoot } from '../protocol/control';
+import { forkInstance } from './fork_instance';
+import { ForksAhead } from './forks_ahead';
 import type { Launcher, LauncherStatus, Sandbox } from './launcher';
 
 export interface ForkOptions {
@@ -20,8 +22,12 @@ export interface ForkOptions {
   readonly startRoot: () => Promise<Template>;
   /** Forks a template of the application from it. */
   readonly derive: (root: Template) => Promise<Template>;
-  /** Has a sandbox answer once and end. Rejects where it does not. */
-  readonly selfTest: (sandbox: Sandbox) => Promise<void>;
+  /** Has a fork answer once and end. Rejects where it does not. */
+  readonly selfTest: (fork: ForkedProcess) => Promise<void>;
+  /** Has the template see what its forks write, by one that does what instances do. */
+  readonly study: (template: Template) => Promise<void>;
+  /** Processes to keep forked ahead of time. */
+  readonly ahead: number;
   /** Whether the machine, or the container, has hardly any memory left. */
   readonly isMemoryShort: () => boolean;
   readonly clock: Clock;
@@ -67,6 +73,8 @@ export class ForkLauncher implements Launcher {
   readonly #revision = new Slot();
   /** The template that has not collected its garbage yet: the first caller is not to wait for that. */
   #uncollected: Template | undefined;
+  /** Of the template that is there. */
+  #ahead: ForksAhead | undefined;
   #waiting = 0;
   #usedAt: number;
   #retry: Timer | undefined;
@@ -80,11 +88,11 @@ export class ForkLauncher implements Launcher {
     this.#look = options.clock.every(LOOK_MS, () => this.#retireUnused());
   }
 
-  async launch(_boot: InstanceBoot): Promise<Sandbox> {
+  async launch(boot: InstanceBoot): Promise<Sandbox> {
     this.#waiting += 1;
     this.#usedAt = this.#options.clock.now();
     try {
-      return await this.#fork();
+      return await this.#fork(boot);
     } finally {
       this.#waiting -= 1;
     }
@@ -119,6 +127,7 @@ export class ForkLauncher implements Launcher {
     this.#look.cancel();
     this.#quiet?.cancel();
     this.#retry?.cancel();
+    this.#ahead?.close();
     const made = [this.#revision.made, this.#root.made];
     for (const slot of made) {
       const template = await slot?.catch(() => undefined);
@@ -127,12 +136,12 @@ export class ForkLauncher implements Launcher {
     }
   }
 
-  async #fork(): Promise<Sandbox> {
+  async #fork(boot: InstanceBoot): Promise<Sandbox> {
     for (let tries = 1; ; tries += 1) {
       const made = this.#template();
       const template = await made;
       try {
-        return await this.#forkOf(template);
+        return await this.#forkOf(template, boot);
       } catch (error) {
         if (codeOf(error) !== 'CARTON_FORK_ENDED' || this.#closed || tries === TRIES) throw error;
         // It died, or gave way, under this very request, maybe before that was noticed here.
@@ -141,12 +150,13 @@ export class ForkLauncher implements Launcher {
     }
   }
 
-  async #forkOf(template: Template): Promise<Sandbox> {
+  async #forkOf(template: Template, boot: InstanceBoot): Promise<Sandbox> {
     // One that hangs ends by that, and the request with it.
     const late = this.#options.clock.after(FORK_MS, () => killGroup(template.pid));
     try {
-      const sandbox = await template.fork(null);
+      const sandbox = await forkInstance(template, boot, this.#ahead);
       this.#collect(template);
+      this.#ahead?.replenishSoon();
       return sandbox;
     } finally {
       late.cancel();
@@ -173,8 +183,10 @@ export class ForkLauncher implements Launcher {
       throw error;
     }
     this.#uncollected = template;
+    this.#ahead = new ForksAhead(template, { count: this.#options.ahead, study: () => this.#options.study(template), clock: this.#options.clock });
     // Whoever waits comes first.
     if (this.#waiting === 0) this.#collect(template);
+    this.#ahead.replenishSoon();
     return template;
   }
 
@@ -241,6 +253,7 @@ export class ForkLauncher implements Launcher {
   #retire(): void {
     const { made } = this.#revision;
     this.#forget(this.#revision);
+    this.#ahead?.close();
     made?.then((template) => template.close(), () => undefined);
   }
 

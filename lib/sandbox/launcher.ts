@@ -23,6 +23,8 @@ export interface Sandbox {
   /** Carries a session of `lib/rpc`; end-of-file tells either side of the other's death. */
   readonly channel: Duplex;
   readonly exited: Promise<SandboxExit>;
+  /** It was told its boot at its launch, and connections to its socket wait for it from then on. @default false */
+  readonly hasBoot?: boolean;
   /** Ends the process and all that it started, at once. */
   kill(): void;
 }

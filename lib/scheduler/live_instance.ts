@@ -42,6 +42,8 @@ export class LiveInstance {
   #stale = false;
   #ended = false;
   pid = 0;
+  /** Connections to its socket wait for it, at least. */
+  isReachable = false;
 
   private constructor(readonly address: InstanceAddress, readonly group: string, clock: Clock, listener: InstanceListener) {
     this.#clock = clock;
@@ -52,11 +54,12 @@ export class LiveInstance {
   static launched(sandbox: Sandbox, boot: InstanceBoot, clock: Clock, listener: InstanceListener): LiveInstance {
     const instance = new LiveInstance(boot, boot.group.key, clock, listener);
     instance.pid = sandbox.pid;
+    instance.isReachable = sandbox.hasBoot === true;
     instance.#kill = () => sandbox.kill();
     void sandbox.exited.then(({ code, signal }) => instance.#exited(code, signal));
     openSession(sandbox.channel, CHANNEL_TOKEN, (session) => {
       instance.#session = session;
-      session.event(METHOD.boot, encodeControl(boot));
+      if (sandbox.hasBoot !== true) session.event(METHOD.boot, encodeControl(boot));
       return instance.#handlers(() => clock.after(EXIT_MS, instance.#kill));
       // Its process may take as long as a launch may.
     }, { limitMs: null }).catch(() => sandbox.kill());
@@ -125,6 +128,7 @@ export class LiveInstance {
   #adopt(session: Session, pid: number): void {
     this.#session = session;
     this.#ready = true;
+    this.isReachable = true;
     this.pid = pid;
     this.#process = hostProcessOf(pid);
     const adopted = this.#process;
@@ -156,6 +160,7 @@ export class LiveInstance {
         // Each one makes work for the scheduler and all workers.
         if (this.#ready) throw new CartonError('CARTON_RPC_BAD_FRAME', { expected: 'to be told once', got: 'ready again' });
         this.#ready = true;
+        this.isReachable = true;
         return this.#listener.onReady(this);
       case METHOD.load:
         return this.#listener.onLoad(this, expectFields<InstanceLoad>(message, { inflight: 'count', served: 'count' }));

@@ -4,7 +4,7 @@
  *
  * Guarantees, each with a test that names it:
  * 1. Whatever happens, `decide` is asked once more after it, in the same turn of the event loop (load reports: at its end).
- * 2. An instance is told to workers only while it is ready.
+ * 2. An instance is told to workers only while it is ready, or while connections to it wait until it is.
  * 3. Instances of a former agent are adopted before the first worker is served.
  * 4. `close` ends every instance, at the latest after `drainTimeoutMs`, and removes the host's directory.
  */
@@ -323,7 +323,9 @@ export class Scheduler implements InstanceListener, WorkerListener {
     this.#note(boot.id, sandbox.pid);
     if (boot.mocks !== this.#mocks) instance.setMocks(this.#mocks).catch((error: unknown) => log.warn(describe(error)));
     // It may have been taken back while its process came to be.
-    if (this.#state.instances.get(boot.id)?.phase !== 'launching') instance.kill();
+    if (this.#state.instances.get(boot.id)?.phase !== 'launching') return instance.kill();
+    // Workers connect while it comes up.
+    if (instance.isReachable) this.#pushInstances(instance.group);
   }
 
   #note(id: string, pid: number): void {
@@ -357,10 +359,10 @@ export class Scheduler implements InstanceListener, WorkerListener {
   }
 
   #instancesOf(group: string): InstancesPush {
-    const ready = [...this.#state.instances.values()].filter(
-      (instance) => instance.group === group && instance.phase === 'ready' && instance.revision === this.#state.revision && !instance.unresponsive,
-    );
-    return { group, instances: ready.flatMap(({ id }) => this.#live.get(id)?.address ?? []).map(addressOnly) };
+    const serving = [...this.#state.instances.values()].filter((instance) =>
+      instance.group === group && (instance.phase === 'ready' || instance.phase === 'launching') && instance.revision === this.#state.revision && !instance.unresponsive);
+    const live = serving.flatMap(({ id }) => this.#live.get(id) ?? []).filter((instance) => instance.isReachable);
+    return { group, instances: live.map(({ address }) => addressOnly(address)) };
   }
 
   #pushSpecs(): void {

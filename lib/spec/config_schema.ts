@@ -85,6 +85,12 @@ export const CONFIG_KEYS = {
     default: [],
     effect: 'With a flag that Node does not know no instance starts: CARTON_INSTANCE_LAUNCH_FAILED (503).',
   }),
+  forksAhead: documented(integer(0, 100), {
+    description: 'Processes that are forked before anybody needs them: a cold request waits for no fork. Each takes 3 MB, and none where functions are spawned.',
+    unit: 'processes',
+    default: 1,
+    effect: 'Of requests for more functions at once, the others wait for a fork, some milliseconds.',
+  }),
   disabledPlugins: documented(list(pluginName, 'names of plugins', 256), {
     description: 'Plugins of the application that a function process does without, because they serve HTTP or run jobs. The list replaces the default one. The carton plugin itself is always off there.',
     unit: '',

@@ -55,6 +55,7 @@ export interface CartonConfig {
   readonly agentGraceMs: number;
   readonly maxBackoffMs: number;
   readonly execArgv: readonly string[];
+  readonly forksAhead: number;
   readonly disabledPlugins: readonly string[];
   readonly functionDefaults: FunctionDefaults;
   readonly resolveUser: ResolveUser | null;

@@ -58,7 +58,7 @@ class Scene {
   readonly launcher = new ForkLauncher({
     startRoot: () => this.#make(this.roots),
     derive: () => (this.failure === undefined ? this.#make(this.revisions) : Promise.reject(this.failure)),
-    selfTest: () => (this.testFailure === undefined ? Promise.resolve() : Promise.reject(this.testFailure)),
+    study: () => Promise.resolve(), ahead: 0, selfTest: () => (this.testFailure === undefined ? Promise.resolve() : Promise.reject(this.testFailure)),
     isMemoryShort: () => this.isMemoryShort,
     clock: this.clock,
     log: SILENT,

@@ -4,7 +4,8 @@
  */
 import { readFileSync } from 'node:fs';
 import type { Fork } from '../../fork/program';
-import type { ProcessBoot } from '../../protocol/control';
+import type { InstanceBoot, ProcessBoot } from '../../protocol/control';
+import type { ServeOptions } from '../../runtime/serve';
 import type { FunctionSpec } from '../../spec/types';
 import type { WarmUp } from '../../support/host_environment';
 import type { becomeInstance, bootApplication, Booted } from '../instance_process';
@@ -50,11 +51,16 @@ export async function warm(argument: unknown, inherited: unknown): Promise<Revis
 }
 
 /** In a fork: it is an instance from now on. */
-export function run({ channel, restored }: Fork, { boot, booted }: RevisionState): void {
+export function run({ channel, restored, argument, descriptors }: Fork, { boot, booted }: RevisionState): void {
   const application = restored.then(() => booted.application);
   // Told on the channel, once the instance is told whom it serves.
   application.catch(() => undefined);
-  instanceModule().becomeInstance(boot, { ...booted, application }, { channel, onEnd: (code) => process.exit(code) });
+  instanceModule().becomeInstance(boot, { ...booted, application }, { channel, begun: beginning(argument as InstanceBoot | null, descriptors), onEnd: (code) => process.exit(code) });
+}
+
+/** A boot that is too large for an argument comes on the channel. */
+function beginning(boot: InstanceBoot | null, [listener]: readonly number[]): ServeOptions['begun'] {
+  return boot === null || listener === undefined ? undefined : { boot, listener };
 }
 
 function instanceModule(): InstanceModule {

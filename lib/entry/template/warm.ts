@@ -10,10 +10,15 @@ import type { WarmUp } from '../../support/host_environment';
 import { bootApplication, type Booted } from '../instance_process';
 import { launchHere, rehearse } from '../rehearsal';
 
-/** Boots an application, has an instance of it answer once, and closes it. */
+/** Instances that a root template has come and go: their way is then known to V8 as well as it will be. */
+const INSTANCES = Number(process.env['XINST'] ?? 8);
+/** Invocations of each function: a second one finds what the first has learned, and so on for some times. */
+const ROUNDS = Number(process.env['XROUNDS'] ?? 8);
+
+/** Boots an application, has instances of it answer, and closes it. */
 export async function warmInstance(boot: ProcessBoot): Promise<void> {
   const booted = bootApplication(boot);
-  await warmPath(boot, booted, { functions: [], warmUps: [] });
+  for (let i = 0; i < INSTANCES; i += 1) await warmPath(boot, booted, { functions: [], warmUps: [] });
   await (await booted.application).close();
 }
 
@@ -32,6 +37,7 @@ export async function warmPath(boot: ProcessBoot, { application, freshness }: Bo
     launch: launchHere((channel, onEnd) => void serveInstance({ channel, process: boot, application: lasting, clock: systemClock, freshness, onEnd })),
     functions,
     warmUps,
+    rounds: ROUNDS,
     // Not on stderr: egg-scripts takes a line there for a failed start.
     onWarning: (message) => void process.stdout.write(`[egg-carton] ${message}\n`),
   });

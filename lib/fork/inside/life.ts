@@ -18,6 +18,7 @@ import { runAfterRestore, runBeforeCheckpoint } from './hooks';
 import { baselineOf, inspect, whenStill, type Baseline } from './inspection';
 import { Origins } from './origins';
 import { restoreEntropy, settleEntropy } from './restore/entropy';
+import { stopNotingPools } from './restore/pools';
 import { takeOverExits } from './restore/exits';
 import { restoreIdentity, settleIdentity } from './restore/identity';
 import { restartTimers } from './restore/timers';
@@ -38,8 +39,17 @@ export interface Surroundings {
   readonly lingers: boolean;
 }
 
-/** A fork request, as JSON: of an instance, or of a template of its own. */
+/** An order to fork, as JSON. */
+export interface ForkOrder {
+  /** Nobody waits for the fork yet: it is told later what it is to be. */
+  readonly isAhead: boolean;
+}
+
+/** What a fork is to be, as JSON: a process of the program, or a template of its own. */
 export type ForkRequest = { readonly kind: 'fork'; readonly argument: unknown } | ({ readonly kind: 'template' } & TemplateOrder);
+
+/** Title of a process that does not know yet what it is to be. */
+const AHEAD = 'egg-carton: fork ahead of time';
 
 interface Warmed {
   readonly program: TemplateProgram;
@@ -112,21 +122,30 @@ function rest(warmed: Warmed, surroundings: Surroundings, reopened: readonly num
   const { native, control, host, lingers } = surroundings;
   for (;;) {
     const { op, payload, pid, fds } = native.wait(control, host, lingers, reopened);
-    if (op === OP.fork) return void wake(warmed, surroundings, { request: JSON.parse(payload) as ForkRequest, pid: pid as number, fd: fds?.[0] as number });
+    if (op === OP.fork) return wake(warmed, surroundings, { order: JSON.parse(payload) as ForkOrder, pid: pid as number, fd: fds[0] as number });
     if (op === OP.collect) collectGarbage();
+    if (op === OP.learn) native.learnWritten(JSON.parse(payload) as number);
   }
 }
 
 /** In a fork. */
-function wake({ program, state, origins }: Warmed, surroundings: Surroundings, { request, pid, fd }: { request: ForkRequest; pid: number; fd: number }): void {
+function wake({ program, state, origins }: Warmed, surroundings: Surroundings, { order, pid, fd }: { order: ForkOrder; pid: number; fd: number }): void {
   const { native, host } = surroundings;
+  if (order.isAhead) native.copyWritten();
   restoreIdentity(pid);
   takeOverExits(native);
-  restoreEntropy({ isTemplate: request.kind === 'template' });
+  restoreEntropy();
+  if (order.isAhead) process.title = AHEAD;
+  const { payload, fds } = native.receive(fd, host);
+  // Whatever it waited for, it begins now.
+  if (order.isAhead) restoreIdentity(pid);
   restartTimers(origins);
+  const request = JSON.parse(payload) as ForkRequest;
   if (request.kind === 'template') return void beTemplate(request, { ...surroundings, control: fd, lingers: false }, state);
+  stopNotingPools();
   native.endWith(host);
-  const fork: Fork = { channel: new Socket({ fd, readable: true, writable: true }), argument: request.argument, restored: runAfterRestore() };
+  const channel = new Socket({ fd, readable: true, writable: true });
+  const fork: Fork = { channel, argument: request.argument, descriptors: fds, restored: runAfterRestore() };
   // Whoever does not ask learns it like any rejection that nobody heard; asking later is not too late.
   program.run?.(fork, state);
 }

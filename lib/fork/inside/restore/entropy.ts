@@ -8,7 +8,7 @@
  * is V8's: seeds of hashes, and `Math.random` of contexts of `node:vm`.
  */
 import crypto from 'node:crypto';
-import { findNumberedLibraries, notePools, refillPools, stopNotingPools } from './pools';
+import { findNumberedLibraries, notePools, refillPools } from './pools';
 
 const { randomFillSync, randomInt, randomUUID } = crypto;
 
@@ -49,9 +49,8 @@ export function settleEntropy(): void {
   renew();
 }
 
-/** In each fork. Pools are noted further where the fork is a template. */
-export function restoreEntropy({ isTemplate = true }: { isTemplate?: boolean } = {}): void {
-  if (!isTemplate) stopNotingPools();
+/** In each fork. */
+export function restoreEntropy(): void {
   if (!isSettled) findNumberedLibraries();
   isSettled = false;
   renew();

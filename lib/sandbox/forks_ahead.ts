@@ -1,0 +1,76 @@
+/**
+ * Forks of one template that wait to become instances, so that a request waits for none of what they have in common.
+ * Runs in the agent.
+ */
+import type { ForkAhead, Template } from '../fork/template';
+import type { Clock, Timer } from '../support/clock';
+
+export interface ForksAheadOptions {
+  readonly count: number;
+  /** Called once, before the first of them is forked. What it rejects with is nobody's. */
+  readonly study: () => Promise<void>;
+  readonly clock: Clock;
+}
+
+/** Milliseconds without a launch, after which the machine is thought to have time for the next. */
+const QUIET_MS = 20;
+
+export class ForksAhead {
+  readonly #template: Template;
+  readonly #options: ForksAheadOptions;
+  readonly #waiting: ForkAhead[] = [];
+  #studied: Promise<void> | undefined;
+  #asked = 0;
+  #soon: Timer | undefined;
+  #closed = false;
+
+  constructor(template: Template, options: ForksAheadOptions) {
+    this.#template = template;
+    this.#options = options;
+    void template.ended.then(() => this.close());
+  }
+
+  /** The one that has waited longest. */
+  take(): ForkAhead | undefined {
+    return this.#waiting.shift();
+  }
+
+  /** Makes those that are missing, once nothing was launched for a while. */
+  replenishSoon(): void {
+    this.#soon?.cancel();
+    if (this.#closed || this.#options.count === 0) return;
+    this.#soon = this.#options.clock.after(QUIET_MS, () => void this.#replenish());
+  }
+
+  close(): void {
+    this.#closed = true;
+    this.#soon?.cancel();
+    for (const fork of this.#waiting.splice(0)) fork.kill();
+  }
+
+  async #replenish(): Promise<void> {
+    await (this.#studied ??= this.#options.study().catch(() => undefined));
+    while (!this.#closed && this.#waiting.length + this.#asked < this.#options.count) void this.#add();
+  }
+
+  async #add(): Promise<void> {
+    this.#asked += 1;
+    try {
+      const fork = await this.#template.forkAhead();
+      if (this.#closed) return fork.kill();
+      this.#waiting.push(fork);
+      void fork.ended.then(() => this.#remove(fork));
+    } catch {
+      // Whoever launches next learns why.
+    } finally {
+      this.#asked -= 1;
+    }
+  }
+
+  #remove(fork: ForkAhead): void {
+    const at = this.#waiting.indexOf(fork);
+    if (at < 0) return;
+    this.#waiting.splice(at, 1);
+    this.replenishSoon();
+  }
+}
