@@ -1,12 +1,43 @@
 /**
- * What a function process inherits of the flags with which its agent was started.
+ * What a function process inherits of the flags with which its agent was started, and which of them rule out forks.
  */
 import assert from 'node:assert/strict';
 import { mkdtempSync, realpathSync, rmSync, symlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { inheritedFlags, withoutInspectorFlags } from '../../lib/sandbox/flags';
+import { forkObstacle } from '../../lib/sandbox/fork_obstacle';
 import { ROOT } from '../support/cluster';
+
+describe('lib/sandbox/fork_obstacle', () => {
+  const obstacle = (execArgv: string[], given: string[] = []): string | undefined => forkObstacle({ launcher: 'auto', execArgv }, given);
+
+  it('finds nothing in the way where nothing is asked for', () => {
+    assert.equal(obstacle(['--max-old-space-size=64', '--no-warnings', '--profiles-not-meant=1'], ['-r', 'ts-node/register']), undefined);
+  });
+
+  for (const flag of ['--cpu-prof', '--cpu-prof-dir=/x', '--heap-prof', '--heap-prof-interval=4', '--prof', '--perf-basic-prof', '--perf_prof', '--trace-event-categories=node']) {
+    it(`names a profiler's flag (${flag}), wherever it comes from`, () => {
+      for (const found of [obstacle([flag]), obstacle([], [flag])]) assert.match(found ?? '', new RegExp(`^the flag ${flag}, `));
+    });
+  }
+
+  it('finds it in NODE_OPTIONS', () => {
+    const before = process.env['NODE_OPTIONS'];
+    process.env['NODE_OPTIONS'] = '--no-warnings "--cpu-prof"';
+    try {
+      assert.match(forkObstacle({ launcher: 'fork', execArgv: [] }) ?? '', /--cpu-prof/);
+    } finally {
+      if (before === undefined) delete process.env['NODE_OPTIONS'];
+      else process.env['NODE_OPTIONS'] = before;
+    }
+  });
+
+  it('leaves the inspector of this process to it, and not that of carton.execArgv', () => {
+    assert.equal(obstacle([], ['--inspect']), undefined);
+    assert.match(obstacle(['--inspect']) ?? '', /inspector/);
+  });
+});
 
 describe('lib/sandbox/flags', () => {
   it('leaves the inspector to the process that was started with it, and keeps everything else', () => {
