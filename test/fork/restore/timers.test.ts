@@ -1,4 +1,8 @@
 import assert from 'node:assert/strict';
+import { createHook } from 'node:async_hooks';
+import { once } from 'node:events';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { setImmediate as nextRound } from 'node:timers/promises';
 import { restartTimers } from '../../../lib/fork/inside/restore/timers';
 
@@ -30,6 +34,27 @@ describe('timers of a template, in a fork', () => {
     await new Promise<void>((resolve) => setTimeout(resolve, DELAY_MS));
     clearInterval(interval);
     assert.deepEqual(fired, ['interval', 'unref']);
+  });
+
+  it('leave Node to forget the second that a Date header is of', async () => {
+    const timers: NodeJS.Timeout[] = [];
+    const hook = createHook({ init: (_id, type, _trigger, resource) => void (type === 'Timeout' && timers.push(resource as NodeJS.Timeout)) }).enable();
+    const server = createServer((_request, response) => response.end()).listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/`;
+    const answered = async (): Promise<string> => (await fetch(url)).headers.get('date') ?? '';
+    const before = await answered();
+    hook.disable();
+    // As a fork of a template that has rested for a while: the next second has begun.
+    passTime(3_000);
+    restartTimers({ timers: () => timers });
+    await nextRound();
+    try {
+      assert.notEqual(await answered(), before);
+    } finally {
+      server.close();
+      server.closeAllConnections();
+    }
   });
 });
 

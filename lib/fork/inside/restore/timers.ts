@@ -4,10 +4,18 @@
  */
 
 /** As Node keeps them: cancelled ones stay objects, and `refresh()` would bring them back to life. */
-type NodesTimeout = NodeJS.Timeout & { readonly _destroyed?: boolean };
+type NodesTimeout = NodeJS.Timeout & { readonly _destroyed?: boolean; readonly _onTimeout?: unknown };
+
+/**
+ * Node's own, which forgets the text of the `Date` header once its second is over (lib/internal/http.js). It is overdue
+ * in a fork, and is to be: started anew, it would leave the template's time in the first answers.
+ */
+function forgetsDate({ _onTimeout }: NodesTimeout): boolean {
+  return typeof _onTimeout === 'function' && _onTimeout.name === 'resetCache' && String(_onTimeout).includes('utcCache');
+}
 
 /** `origins` tells of the timers that somebody set, those that are over or cancelled among them. */
 export function restartTimers(origins: { timers(): Iterable<NodeJS.Timeout> }): void {
   // `refresh` keeps what `unref` and `ref` said, and an interval's delay.
-  for (const timer of origins.timers()) if ((timer as NodesTimeout)._destroyed === false) timer.refresh();
+  for (const timer of origins.timers() as Iterable<NodesTimeout>) if (timer._destroyed === false && !forgetsDate(timer)) timer.refresh();
 }
