@@ -60,7 +60,7 @@ export class ForkAhead {
   }
 
   /**
-   * It goes on as a fork that was made now. Throws `CARTON_FORK_ENDED` where it has ended, or has begun; and
+   * It goes on as a fork that was made now. Throws `CARTON_FORK_ENDED` where it has ended, or has begun; `CARTON_FORK_ARGUMENT` and
    * `CARTON_FORK_FAILED`, after which it still waits.
    */
   begin(argument: unknown, descriptors: readonly number[] = []): ForkedProcess {

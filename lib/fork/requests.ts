@@ -47,7 +47,7 @@ export class Requests {
     this.#control = control;
   }
 
-  /** Without a beginning the fork waits for `begin`. Rejects with `CARTON_FORK_FAILED`, or with what `end` is given. */
+  /** Without a beginning the fork waits for `begin`. Rejects with `CARTON_FORK_ARGUMENT`, `CARTON_FORK_FAILED`, or with what `end` is given. */
   ask(beginning?: Beginning): Promise<Forked> {
     return new Promise((resolve, reject) => {
       if (this.#ended !== undefined) return reject(this.#ended);
@@ -129,7 +129,7 @@ export class Requests {
   }
 }
 
-/** Tells a process that waits for it what it is to be. Throws `CARTON_FORK_FAILED` or `CARTON_FORK_ENDED`. */
+/** Tells a process that waits for it what it is to be. Throws `CARTON_FORK_ARGUMENT`, `CARTON_FORK_FAILED` or `CARTON_FORK_ENDED`. */
 export function begin({ pid, socket }: Forked, { request, descriptors }: Beginning, isWaiting: boolean): void {
   const payload = encode(request);
   if (!isWaiting) throw new CartonError('CARTON_FORK_ENDED', { of: `process ${pid}` });
@@ -150,10 +150,10 @@ function encode(request: ForkRequest): string {
   try {
     payload = JSON.stringify(request);
   } catch (cause) {
-    throw failure('an argument that JSON can hold', describe(cause), cause);
+    throw new CartonError('CARTON_FORK_ARGUMENT', { expected: 'what JSON can hold', got: describe(cause), cause });
   }
   const bytes = Buffer.byteLength(payload);
-  if (bytes > PAYLOAD_LIMIT) throw failure(`an argument of at most ${PAYLOAD_LIMIT} bytes as JSON`, `${bytes} with what goes around it`);
+  if (bytes > PAYLOAD_LIMIT) throw new CartonError('CARTON_FORK_ARGUMENT', { expected: `at most ${PAYLOAD_LIMIT} bytes as JSON`, got: `${bytes} with what goes around it` });
   return payload;
 }
 

@@ -7,14 +7,17 @@
  * 2. A fork's `exited` resolves exactly once, after the last byte of its channel, also when its template died before it.
  * 3. At most `FORKS_AT_ONCE` requests are under way per template; the rest wait here, in order.
  * 4. When the template ends, requests that it did not answer reject with `CARTON_FORK_ENDED`; forks live on.
+ * 5. After `close` it ends, also if it is stopped or hangs; a root, once what it is subreaper of has ended.
  */
 import { spawn, type ChildProcess } from 'node:child_process';
 import { CartonError, describe, fromWire, type WireError } from '../support/errors';
-import { killGroup } from '../support/host_process';
+import type { HostProcess } from '../support/host_environment';
+import { hostProcessOf, killGroup } from '../support/host_process';
 import { hasExited, inheritOrphans, type Exit } from './children';
 import { Control } from './control';
 import { withTemplateFlags } from './flags';
 import { discard, ForkAhead, takeOver, type ForkedProcess } from './forked';
+import { inTime, isInTime, type Patience } from './in_time';
 import type { TemplateOrder } from './inside/life';
 import { forker, OP } from './native';
 import { describeReason, type Reason } from './reason';
@@ -34,22 +37,32 @@ export interface TemplateOptions extends TemplateOrder {
   readonly env?: NodeJS.ProcessEnv;
   /** With this process the template and all its forks end. @default this process */
   readonly hostPid?: number;
+  /** Field 22 of its `/proc/<pid>/stat`: pids are used again. @default that of whoever has the pid now */
+  readonly hostStartTime?: string;
   /** Milliseconds to be ready in. @default 30000 */
   readonly timeoutMs?: number;
+  /** Aborted while it is not ready, it ends at once, and `start` rejects with `CARTON_FORK_ENDED`. */
+  readonly signal?: AbortSignal;
 }
+
+export type DeriveOptions = TemplateOrder & Pick<TemplateOptions, 'timeoutMs' | 'signal'>;
 
 /** What a root template's process is started with, as JSON in its first argument. */
 export interface TemplateBoot extends TemplateOrder {
-  readonly hostPid: number;
+  readonly host: HostProcess;
 }
 
 const READY_MS = 30_000;
 /** Milliseconds in which a process that was killed is gone, unless the kernel itself is stuck with it. */
 const GONE_MS = 1_000;
+/** Milliseconds for a template that was closed to end, or to say that it stays to reap its forks. */
+const LEAVE_MS = 2_000;
 
 export class Template {
   /** Resolves when nothing can be forked from it any more. */
   readonly ended: Promise<void>;
+  /** Resolves when its process has gone, or is a root that stays for its forks alone; soon after `close`, in any case. */
+  readonly left: Promise<void>;
   readonly pid: number;
   readonly #control: Control;
   readonly #requests: Requests;
@@ -59,24 +72,30 @@ export class Template {
   #isReady = false;
   #hasEnded = false;
   #isCollected = false;
+  /** Its pid may be another's. */
+  #isGone = false;
   #onEnded: () => void = () => undefined;
+  #onLeft: () => void = () => undefined;
 
   private constructor(controlFd: number, pid: number, exit: Promise<Exit>) {
     this.pid = pid;
     this.#exit = exit;
+    void exit.then(() => (this.#isGone = true));
     this.ended = new Promise((resolve) => (this.#onEnded = resolve));
+    this.left = new Promise((resolve) => (this.#onLeft = resolve));
     let settle: { resolve(): void; reject(error: CartonError): void } | undefined;
     this.#whenReady = new Promise((resolve, reject) => (settle = { resolve, reject }));
     this.#ready = settle as NonNullable<typeof settle>;
-    this.#control = new Control(controlFd, { onFrame: (op, id, payload) => this.#onFrame(op, id, payload), onEnd: () => this.#end() });
+    this.#control = new Control(controlFd, { onFrame: (op, id, payload) => this.#onFrame(op, id, payload), onEnd: () => this.#hasLeft() });
     this.#requests = new Requests(this.#control);
   }
 
   /** Starts a process that boots `program` and becomes a template: the root of a tree. */
   static async start(options: TemplateOptions): Promise<Template> {
     inheritOrphans();
-    const { program, argument, hostPid = process.pid, timeoutMs = READY_MS } = options;
-    const boot: TemplateBoot = { program, argument, hostPid };
+    const { program, argument, hostPid = process.pid, hostStartTime, timeoutMs = READY_MS, signal } = options;
+    const host = hostStartTime === undefined ? hostProcessOf(hostPid) : { pid: hostPid, startTime: hostStartTime };
+    const boot: TemplateBoot = { program, argument, host };
     const [ours, theirs] = pair();
     let child: ChildProcess;
     try {
@@ -90,22 +109,22 @@ export class Template {
     const exit = new Promise<Exit>((resolve) => child.once('exit', (code, signal) => resolve({ code, signal })));
     const template = new Template(ours, child.pid ?? 0, exit);
     child.once('error', (cause) => template.#ready.reject(noProcess(cause)));
-    return template.#settled(timeoutMs);
+    return template.#settled({ timeoutMs, signal });
   }
 
   /** Another template, forked from this one: it inherits all that is loaded here. */
-  async derive({ program, argument, timeoutMs = READY_MS }: TemplateOrder & { readonly timeoutMs?: number }): Promise<Template> {
+  async derive({ program, argument, timeoutMs = READY_MS, signal }: DeriveOptions): Promise<Template> {
     const started = performance.now();
     const asked = this.#requests.ask({ request: { kind: 'template', program, argument }, descriptors: [] });
-    const { pid, socket, exit } = await inTime(asked, timeoutMs, () => {
+    const { pid, socket, exit } = await inTime(asked, { timeoutMs, signal }, () => {
       asked.then(discard, () => undefined);
     });
-    return new Template(socket, pid, exit).#settled(Math.max(1, timeoutMs - (performance.now() - started)));
+    return new Template(socket, pid, exit).#settled({ timeoutMs: Math.max(1, timeoutMs - (performance.now() - started)), signal });
   }
 
   /**
    * Forks a process that runs the program with this argument; `descriptors` (at most 4) go with it, and stay the
-   * caller's to close. Rejects with `CARTON_FORK_FAILED` or `CARTON_FORK_ENDED`.
+   * caller's to close. Rejects with `CARTON_FORK_ARGUMENT`, `CARTON_FORK_FAILED` or `CARTON_FORK_ENDED`.
    */
   async fork(argument: unknown, descriptors: readonly number[] = []): Promise<ForkedProcess> {
     return takeOver(await this.#requests.ask({ request: { kind: 'fork', argument }, descriptors }));
@@ -137,6 +156,12 @@ export class Template {
   close(): void {
     this.#control.stop();
     this.#end();
+    void this.#seeOff();
+  }
+
+  /** Ends the template at once, whatever it is doing; its forks live on. */
+  kill(): void {
+    if (!this.#isGone) killGroup(this.pid);
   }
 
   /** Whether it was sent. Nothing depends on it; should the template be gone, its end is on the way and tells everybody. */
@@ -149,9 +174,16 @@ export class Template {
     }
   }
 
-  async #settled(timeoutMs: number): Promise<Template> {
+  async #seeOff(): Promise<void> {
+    if (await isInTime(this.left, LEAVE_MS)) return;
+    this.kill();
+    await isInTime(this.left, GONE_MS);
+    this.#onLeft();
+  }
+
+  async #settled(patience: Patience): Promise<Template> {
     try {
-      await inTime(this.#whenReady, timeoutMs, () => {
+      await inTime(this.#whenReady, patience, () => {
         this.#whenReady.catch(() => undefined);
       });
       this.#isReady = true;
@@ -167,13 +199,9 @@ export class Template {
   async #gone(): Promise<void> {
     // There never was a process.
     if (this.pid === 0) return;
-    let hasExited = false;
-    const exit = this.#exit.then(() => (hasExited = true));
     await Promise.resolve();
-    if (!hasExited) killGroup(this.pid);
-    let timer: NodeJS.Timeout | undefined;
-    await Promise.race([exit, new Promise((resolve) => (timer = setTimeout(resolve, GONE_MS)))]);
-    clearTimeout(timer);
+    this.kill();
+    await isInTime(this.#exit, GONE_MS);
   }
 
   #onFrame(op: number, id: number, payload: Buffer): void {
@@ -191,8 +219,15 @@ export class Template {
       case OP.exited:
         return hasExited(payload.readInt32LE(0), payload.readInt32LE(4));
       case OP.leaving:
-        return this.close();
+        this.#control.stop();
+        this.#onLeft();
+        return this.#end();
     }
+  }
+
+  #hasLeft(): void {
+    this.#onLeft();
+    this.#end();
   }
 
   #end(): void {
@@ -209,21 +244,6 @@ function launch({ entry, execArgv = process.execArgv, cwd, env = process.env }: 
   return spawn(process.execPath, [...withTemplateFlags(execArgv), entry, JSON.stringify(boot)], {
     cwd, env, detached: true, stdio: ['ignore', 'inherit', 'inherit', control],
   });
-}
-
-async function inTime<T>(promise: Promise<T>, timeoutMs: number, onLate: () => void): Promise<T> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<never>((_resolve, reject) => {
-    timer = setTimeout(() => {
-      onLate();
-      reject(new CartonError('CARTON_FORK_TIMEOUT', { expected: `a template within ${Math.round(timeoutMs)} ms` }));
-    }, timeoutMs);
-  });
-  try {
-    return await Promise.race([promise, late]);
-  } finally {
-    clearTimeout(timer);
-  }
 }
 
 function pair(): [number, number] {

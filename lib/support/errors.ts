@@ -31,9 +31,10 @@ export const ERRORS = Object.freeze({
 
   CARTON_CONFIG_INVALID: entry(0, 'caller', false, 'the configuration of carton is not valid', 'Correct the key in config/config.*.ts; docs/reference/config.md lists them all.'),
 
+  CARTON_FORK_ARGUMENT: entry(0, 'caller', false, 'an argument cannot be handed to a fork', 'Hand over what JSON can hold, in less than 64 KiB; put more into a file, and its path into the argument.'),
   CARTON_FORK_BOOT_FAILED: entry(503, 'function', true, 'a template could not be booted', 'See the host\'s log for the cause; until then instances are spawned.'),
   CARTON_FORK_ENDED: entry(503, 'platform', true, 'a template ended', 'Nothing to do; another one is made for the next launch.'),
-  CARTON_FORK_FAILED: entry(503, 'platform', true, 'a template could not fork', 'Look for a limit of memory, processes or descriptors that is used up.'),
+  CARTON_FORK_FAILED: entry(503, 'platform', true, 'a template could not fork', 'Look for the limit that is used up: memory, processes, descriptors, or requests to fork at once.'),
   CARTON_FORK_REFUSED: entry(503, 'function', false, 'a template holds what its forks cannot share', 'Close it in a beforeCheckpoint hook and open it again in afterRestore; until then instances are spawned.'),
   CARTON_FORK_TIMEOUT: entry(503, 'function', true, 'a template was not ready in time', 'Find what its boot waits for.'),
   CARTON_FORK_UNAVAILABLE: entry(503, 'platform', false, 'processes cannot be forked here', 'Install on Linux, with a C compiler where no binary fits, or set carton.launcher to "spawn".'),

@@ -91,6 +91,28 @@ describe('a template', () => {
     assert.equal(descriptorsOf(process.pid), descriptors);
   });
 
+  for (const fails of ['hangs', 'spins'] as const) {
+    it(`guarantee 1: aborted where its program ${fails}, start and derive reject with CARTON_FORK_ENDED, and its process is gone`, async () => {
+      const root = await start();
+      for (const make of [(over: object) => Template.start({ entry, ...over } as never), (over: object) => root.derive(over as never)]) {
+        const pidFile = path.join(directory, 'pid');
+        const abort = new AbortController();
+        const made = assert.rejects(make({ program, argument: { fails, pidFile }, signal: abort.signal }), { code: 'CARTON_FORK_ENDED' });
+        const pid = await eventually('its boot', () => existsSync(pidFile) && Number(readFileSync(pidFile)));
+        abort.abort();
+        await made;
+        assert.equal(isRunning(pid), false);
+        rmSync(pidFile);
+      }
+      await assert.rejects(root.derive({ program, argument: {}, signal: AbortSignal.abort() }), { code: 'CARTON_FORK_ENDED' });
+      await talking(root);
+    });
+  }
+
+  it('guarantee 1: where its host has ended, and its pid is another process\'s, start rejects', async () => {
+    await assert.rejects(Template.start({ entry, program, argument: {}, hostPid: process.pid, hostStartTime: '1' }), { code: 'CARTON_FORK_BOOT_FAILED' });
+  });
+
   it('guarantee 1: derive from one that is stopped is late, and what it forks later is ended', async () => {
     const root = await start();
     process.kill(root.pid, 'SIGSTOP');
@@ -200,10 +222,37 @@ describe('a template', () => {
     await eventually('the end of the root', () => !isRunning(root.pid));
   });
 
+  it('guarantee 5: close ends one that is stopped, and its forks live on', async () => {
+    const root = await start();
+    const derived = await derive(root);
+    const forked = await talking(derived);
+    process.kill(derived.pid, 'SIGSTOP');
+    derived.close();
+    await derived.left;
+    assert.equal(isRunning(derived.pid), false);
+    process.kill(root.pid, 'SIGSTOP');
+    root.close();
+    await root.left;
+    await eventually('its end', () => !isRunning(root.pid));
+    forked.channel.write('exit 6');
+    assert.deepEqual(await forked.exited, { code: 6, signal: null });
+  });
+
+  it('guarantee 5: close does not wait for what a root stays to reap, nor kills it', async () => {
+    const root = await start();
+    const forked = await talking(root);
+    root.close();
+    await root.left;
+    assert.ok(isRunning(root.pid));
+    forked.channel.write('exit 6');
+    assert.deepEqual(await forked.exited, { code: 6, signal: null });
+    await eventually('its end', () => !isRunning(root.pid));
+  });
+
   it('says what is wrong with an argument, and goes on', async () => {
     const root = await start();
-    await assert.rejects(root.fork(1n), { code: 'CARTON_FORK_FAILED' });
-    await assert.rejects(root.fork('x'.repeat(70_000)), { code: 'CARTON_FORK_FAILED', message: /at most 65536 bytes/ });
+    await assert.rejects(root.fork(1n), { code: 'CARTON_FORK_ARGUMENT' });
+    await assert.rejects(root.fork('x'.repeat(70_000)), { code: 'CARTON_FORK_ARGUMENT', message: /at most 65536 bytes/ });
     await talking(root);
   });
 

@@ -4,6 +4,8 @@
 import assert from 'node:assert/strict';
 import { fork as forkNode, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { eventually } from '../support/eventually';
 import { isRunning } from '../support/processes';
@@ -62,6 +64,26 @@ describe('a tree of templates', () => {
     assert.ok(isRunning(forks[0]?.other as number));
     process.kill(pids.host, 'SIGKILL');
     await eventually('the end of all', () => started.every((pid) => !isRunning(pid)), { seen: () => started.filter(isRunning) });
+  });
+
+  it('ends a template that hangs in its boot, and the root with it, when the one that asked for it was killed', async () => {
+    const directory = mkdtempSync(path.join(tmpdir(), 'ec-template-'));
+    const pidFile = path.join(directory, 'pid');
+    // This process is the host; the one that starts templates dies before it, as an agent does.
+    const agent = forkNode(path.join(__dirname, 'programs/tree_host.js'), [String(process.pid)], { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] });
+    try {
+      const [tree] = await once(agent, 'message') as [Tree];
+      started.push(agent.pid as number, tree.root, tree.derived);
+      agent.send({ derive: { fails: 'hangs', pidFile } });
+      const pid = await eventually('its boot', () => existsSync(pidFile) && Number(readFileSync(pidFile)));
+      started.push(pid);
+      const left = [agent.pid as number, tree.derived, pid, tree.root];
+      agent.kill('SIGKILL');
+      await eventually('the end of all', () => left.every((each) => !isRunning(each)), { seen: () => left.filter(isRunning) });
+      assert.ok(isRunning(host.pid as number));
+    } finally {
+      rmSync(directory, { recursive: true });
+    }
   });
 
   it('loses no fork when its templates are killed', async () => {
