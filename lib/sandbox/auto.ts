@@ -23,14 +23,16 @@ const NO_TEMPLATE: ReadonlySet<ErrorCode | undefined> = new Set<ErrorCode>([
 export class AutoLauncher implements Launcher {
   readonly #options: AutoOptions;
   #told: CartonError | undefined;
+  #closed = false;
 
   constructor(options: AutoOptions) {
     this.#options = options;
   }
 
   get status(): LauncherStatus {
-    const { obstacle } = this.#options.fork;
-    return obstacle === undefined ? { kind: 'fork', reason: null } : { kind: 'spawn', reason: describeWithCode(obstacle) };
+    const { fork } = this.#options;
+    // While it is found out whether forks are possible again, launches wait for that.
+    return { kind: fork.obstacle === undefined ? 'fork' : 'spawn', reason: fork.status.reason };
   }
 
   async launch(boot: InstanceBoot): Promise<Sandbox> {
@@ -38,9 +40,11 @@ export class AutoLauncher implements Launcher {
     try {
       const sandbox = await fork.launch(boot);
       this.#told = undefined;
+      // Whatever was booted ahead while nothing could be forked is not needed any more.
+      spawn.dropSpares();
       return sandbox;
     } catch (error) {
-      if (!NO_TEMPLATE.has(codeOf(error))) throw error;
+      if (this.#closed || !NO_TEMPLATE.has(codeOf(error))) throw error;
       this.#tell(error as CartonError);
       return spawn.launch(boot);
     }
@@ -58,6 +62,7 @@ export class AutoLauncher implements Launcher {
   }
 
   async close(): Promise<void> {
+    this.#closed = true;
     await Promise.all([this.#options.fork.close(), this.#options.spawn.close()]);
   }
 

@@ -4,24 +4,24 @@
  *
  * 1. A launch waits for the template where one is being made; it rejects where none can be made now, with the reason.
  * 2. A template is used only after a fork of it has passed `selfTest`.
- * 3. What failed is tried again no sooner than its back-off says; what was refused, not before the files change.
+ * 3. What failed is tried again when its back-off says, and no sooner; what was refused, not before the files change.
+ * 4. `close` ends at once what is being made, and all that was made.
  */
-import type { Reason } from '../fork/reason';
 import type { ForkedProcess, Template } from '../fork/template';
 import type { Clock, Timer } from '../support/clock';
-import { CartonError, codeOf, describeWithCode } from '../support/errors';
+import { codeOf, describeWithCode, type CartonError } from '../support/errors';
 import type { HostLog } from '../support/host_environment';
-import { killGroup } from '../support/host_process';
 import type { InstanceBoot } from '../protocol/control';
 import { forkInstance } from './fork_instance';
 import { ForksAhead } from './forks_ahead';
 import type { Launcher, LauncherStatus, Sandbox } from './launcher';
+import { Slot } from './slot';
 
 export interface ForkOptions {
-  /** Starts a root template. */
-  readonly startRoot: () => Promise<Template>;
-  /** Forks a template of the application from it. */
-  readonly derive: (root: Template) => Promise<Template>;
+  /** Starts a root template. Aborted, it ends what it has started, and rejects. */
+  readonly startRoot: (signal: AbortSignal) => Promise<Template>;
+  /** Forks a template of the application from it. Aborted, it does as `startRoot`. */
+  readonly derive: (root: Template, signal: AbortSignal) => Promise<Template>;
   /** Has a fork answer once and end. Rejects where it does not. */
   readonly selfTest: (fork: ForkedProcess) => Promise<void>;
   /** Has the template see what its forks write, by one that does what instances do. */
@@ -33,11 +33,6 @@ export interface ForkOptions {
   readonly clock: Clock;
   readonly log: HostLog;
 }
-
-const FIRST_BACKOFF_MS = 1_000;
-const MAX_BACKOFF_MS = 60_000;
-/** Milliseconds that a template must live for its end not to count as another failure in a row. */
-const STEADY_MS = 10_000;
 
 /** Milliseconds for a fork, which takes two, behind as many as may wait for the same template. */
 const FORK_MS = 5_000;
@@ -51,40 +46,28 @@ const QUIET_MS = 50;
 const UNUSED_MS = 10 * 60_000;
 const LOOK_MS = 60_000;
 
-/** What was under way may have ended by the next boot. */
-function isPassing(error: CartonError & { readonly reasons?: readonly Reason[] }): boolean {
-  return error.reasons?.every(({ kind }) => kind === 'request') === true;
-}
-
-/** A template that is there or on its way. */
-class Slot {
-  made: Promise<Template> | undefined;
-  /** When its making began, by the wall clock, as files have it. */
-  since = 0;
-  failures = 0;
-  /** What the last failure was; while `retryAt` lies ahead, or for ever. */
-  error: CartonError | undefined;
-  retryAt = 0;
-}
-
 export class ForkLauncher implements Launcher {
   readonly #options: ForkOptions;
-  readonly #root = new Slot();
-  readonly #revision = new Slot();
+  readonly #root: Slot;
+  readonly #revision: Slot;
   /** The template that has not collected its garbage yet: the first caller is not to wait for that. */
   #uncollected: Template | undefined;
   /** Of the template that is there. */
   #ahead: ForksAhead | undefined;
   #waiting = 0;
   #usedAt: number;
-  #retry: Timer | undefined;
   #quiet: Timer | undefined;
   readonly #look: Timer;
-  #closed = false;
+  /** Aborted by `close`. */
+  readonly #closing = new AbortController();
 
   constructor(options: ForkOptions) {
+    const { clock, log } = options;
+    const onDue = (): void => this.replenish();
     this.#options = options;
-    this.#usedAt = options.clock.now();
+    this.#root = new Slot({ make: () => options.startRoot(this.#closing.signal), onDue, clock, log });
+    this.#revision = new Slot({ make: () => this.#makeRevision(), root: this.#root, onDue, clock, log });
+    this.#usedAt = clock.now();
     this.#look = options.clock.every(LOOK_MS, () => this.#retireUnused());
   }
 
@@ -100,64 +83,70 @@ export class ForkLauncher implements Launcher {
 
   /** Why nothing can be forked at the moment; undefined where it can, or where that is being found out. */
   get obstacle(): CartonError | undefined {
-    return this.#revision.error ?? this.#root.error;
+    return this.#revision.obstacle ?? this.#root.obstacle;
   }
 
+  /** The reason is that of the last failure, until a template is ready again. */
   get status(): LauncherStatus {
-    return { kind: 'fork', reason: this.obstacle === undefined ? null : describeWithCode(this.obstacle) };
+    const error = this.#revision.error ?? this.#root.error;
+    return { kind: 'fork', reason: error === undefined ? null : describeWithCode(error) };
   }
 
   replenish(): void {
-    if (this.#closed) return;
+    if (this.#isClosed) return;
     // Each is made where it is missing; what failed is told to the next launch.
-    this.#make(this.#root, this.#options.startRoot).catch(() => undefined);
-    this.#template().catch(() => undefined);
+    this.#root.take().catch(() => undefined);
+    this.#revision.take().catch(() => undefined);
   }
 
   refresh(changedAt: number): void {
     // It was begun after the change, so it has it.
-    if (this.#revision.made !== undefined && this.#revision.since > changedAt + FILE_TIME_STEP_MS) return;
-    this.#retire();
+    if (this.#isClosed || (this.#revision.since ?? 0) > changedAt + FILE_TIME_STEP_MS) return;
+    this.#dismiss();
     this.#quiet?.cancel();
     this.#quiet = this.#options.clock.after(QUIET_MS, () => this.replenish());
   }
 
   async close(): Promise<void> {
-    this.#closed = true;
+    this.#closing.abort();
     this.#look.cancel();
     this.#quiet?.cancel();
-    this.#retry?.cancel();
     this.#ahead?.close();
-    const made = [this.#revision.made, this.#root.made];
-    for (const slot of made) {
-      const template = await slot?.catch(() => undefined);
-      template?.close();
-      await template?.ended;
-    }
+    // The root tells how those end that were forked from it.
+    await this.#revision.close();
+    await this.#root.close();
+  }
+
+  get #isClosed(): boolean {
+    return this.#closing.signal.aborted;
   }
 
   async #fork(boot: InstanceBoot): Promise<Sandbox> {
     for (let tries = 1; ; tries += 1) {
-      const made = this.#template();
+      const made = this.#revision.take();
       const template = await made;
       try {
         return await this.#forkOf(template, boot);
       } catch (error) {
-        if (codeOf(error) !== 'CARTON_FORK_ENDED' || this.#closed || tries === TRIES) throw error;
+        if (codeOf(error) !== 'CARTON_FORK_ENDED' || this.#isClosed || tries === TRIES) throw error;
         // It died, or gave way, under this very request, maybe before that was noticed here.
-        if (this.#revision.made === made) this.#revision.made = undefined;
+        this.#revision.forget(made);
       }
     }
   }
 
   async #forkOf(template: Template, boot: InstanceBoot): Promise<Sandbox> {
-    // One that hangs ends by that, and the request with it.
-    const late = this.#options.clock.after(FORK_MS, () => killGroup(template.pid));
+    const sandbox = await this.#inTime(template, forkInstance(template, boot, this.#ahead));
+    this.#collect(template);
+    this.#ahead?.replenishSoon();
+    return sandbox;
+  }
+
+  /** One that hangs ends by that, and the request with it. */
+  async #inTime<T>(template: Template, asked: Promise<T>): Promise<T> {
+    const late = this.#options.clock.after(FORK_MS, () => template.kill());
     try {
-      const sandbox = await forkInstance(template, boot, this.#ahead);
-      this.#collect(template);
-      this.#ahead?.replenishSoon();
-      return sandbox;
+      return await asked;
     } finally {
       late.cancel();
     }
@@ -169,19 +158,10 @@ export class ForkLauncher implements Launcher {
     template.collect();
   }
 
-  #template(): Promise<Template> {
-    return this.#make(this.#revision, () => this.#makeRevision());
-  }
-
   async #makeRevision(): Promise<Template> {
-    const root = await this.#make(this.#root, this.#options.startRoot);
-    const template = await this.#options.derive(root);
-    try {
-      await this.#options.selfTest(await template.fork(null));
-    } catch (error) {
-      template.close();
-      throw error;
-    }
+    const root = await this.#root.take();
+    const template = await this.#options.derive(root, this.#closing.signal);
+    await this.#test(template);
     this.#uncollected = template;
     this.#ahead = new ForksAhead(template, { count: this.#options.ahead, study: () => this.#options.study(template), clock: this.#options.clock });
     // Whoever waits comes first.
@@ -190,77 +170,38 @@ export class ForkLauncher implements Launcher {
     return template;
   }
 
-  #make(slot: Slot, make: () => Promise<Template>): Promise<Template> {
-    if (slot.made !== undefined) return slot.made;
-    const { clock } = this.#options;
-    if (slot.error !== undefined && clock.now() < slot.retryAt) return Promise.reject(slot.error);
-    if (this.#closed) return Promise.reject(new CartonError('CARTON_FORK_ENDED'));
-    slot.error = undefined;
-    const since = clock.now();
-    slot.since = clock.wall();
-    const made = make();
-    slot.made = made;
-    made.then(
-      (template) => void template.ended.then(() => this.#lost(slot, made, clock.now() - since)),
-      (error: unknown) => this.#failed(slot, made, error),
-    );
-    return made;
-  }
-
-  /** A template ended by itself, or was killed. */
-  #lost(slot: Slot, made: Promise<Template>, livedMs: number): void {
-    if (slot.made !== made || this.#closed) return;
-    this.#options.log.warn(`a template ended after ${Math.round(livedMs)} ms; another one is made`);
-    slot.made = undefined;
-    if (livedMs >= STEADY_MS) slot.failures = 0;
-    else this.#backOff(slot, new CartonError('CARTON_FORK_ENDED'));
-    this.#tryAgain(slot);
-  }
-
-  #failed(slot: Slot, made: Promise<Template>, error: unknown): void {
-    if (slot.made !== made) return;
-    slot.made = undefined;
-    const failure = error instanceof CartonError ? error : new CartonError('CARTON_FORK_BOOT_FAILED', { got: describeWithCode(error), cause: error });
-    // That the root failed is the root's to remember.
-    if (slot === this.#revision && failure === this.#root.error) return;
-    this.#backOff(slot, failure);
-  }
-
-  #backOff(slot: Slot, error: CartonError): void {
-    slot.failures += 1;
-    slot.error = error;
-    const isFinal = error.code === 'CARTON_FORK_UNAVAILABLE' || (error.code === 'CARTON_FORK_REFUSED' && !isPassing(error));
-    slot.retryAt = isFinal ? Infinity : this.#options.clock.now() + Math.min(MAX_BACKOFF_MS, FIRST_BACKOFF_MS * 2 ** (slot.failures - 1));
-  }
-
-  #tryAgain(slot: Slot): void {
-    this.#retry?.cancel();
-    this.#retry = this.#options.clock.after(Math.max(0, slot.retryAt - this.#options.clock.now()), () => {
-      // Timers may fire a little early.
-      slot.retryAt = 0;
-      this.replenish();
-    });
+  /** Rejects once the template has ended, where its fork does not pass. */
+  async #test(template: Template): Promise<void> {
+    const { signal } = this.#closing;
+    let fork: ForkedProcess | undefined;
+    const end = (): void => {
+      template.close();
+      fork?.kill();
+    };
+    signal.addEventListener('abort', end);
+    if (this.#isClosed) end();
+    try {
+      fork = await this.#inTime(template, template.fork(null));
+      await this.#options.selfTest(fork);
+    } catch (error) {
+      end();
+      await template.left;
+      throw error;
+    } finally {
+      signal.removeEventListener('abort', end);
+    }
   }
 
   /** The next launch makes it anew from the root. */
   #retireUnused(): void {
     const { clock, isMemoryShort, log } = this.#options;
-    if (this.#revision.made === undefined || clock.now() - this.#usedAt < UNUSED_MS || !isMemoryShort()) return;
+    if (this.#revision.since === undefined || clock.now() - this.#usedAt < UNUSED_MS || !isMemoryShort()) return;
     log.info('memory is short: the template of the application, unused for a while, gives way');
-    this.#retire();
+    this.#dismiss();
   }
 
-  #retire(): void {
-    const { made } = this.#revision;
-    this.#forget(this.#revision);
+  #dismiss(): void {
     this.#ahead?.close();
-    made?.then((template) => template.close(), () => undefined);
-  }
-
-  #forget(slot: Slot): void {
-    slot.made = undefined;
-    slot.error = undefined;
-    slot.failures = 0;
-    slot.retryAt = 0;
+    this.#revision.dismiss();
   }
 }

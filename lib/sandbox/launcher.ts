@@ -32,7 +32,10 @@ export interface Sandbox {
 /** How sandboxes come to be at the moment, for people. */
 export interface LauncherStatus {
   readonly kind: 'fork' | 'spawn' | 'inline';
-  /** Why they are not forked; null where they are, or where nobody asked for it. */
+  /**
+   * Why they are not forked; null where they are, or where nobody asked for it. With `fork`: why they were not when that
+   * was tried last, while it is tried again.
+   */
   readonly reason: string | null;
 }
 

@@ -71,6 +71,11 @@ export class SpawnLauncher implements Launcher {
     this.replenish();
   }
 
+  /** Ends what was booted ahead, until `replenish` or `refresh` boots it again. */
+  dropSpares(): void {
+    for (const spare of this.#spares) void this.#drop(spare);
+  }
+
   async close(): Promise<void> {
     this.#closed = true;
     await Promise.all([...this.#spares].map((spare) => this.#drop(spare)));

@@ -4,77 +4,8 @@
  */
 import assert from 'node:assert/strict';
 import { setImmediate } from 'node:timers/promises';
-import type { Template } from '../../lib/fork/template';
-import type { InstanceBoot } from '../../lib/protocol/control';
-import { ForkLauncher } from '../../lib/sandbox/fork';
-import type { Sandbox } from '../../lib/sandbox/launcher';
 import { CartonError } from '../../lib/support/errors';
-import type { HostLog } from '../../lib/support/host_environment';
-import { FakeClock } from '../support/fake_clock';
-
-const SILENT: HostLog = { debug: () => undefined, info: () => undefined, warn: () => undefined, error: () => undefined };
-const BOOT = {} as InstanceBoot;
-
-/** A template without a process; `die` ends it. */
-class ScriptedTemplate {
-  readonly ended: Promise<void>;
-  readonly pid = 0;
-  forks = 0;
-  collected = 0;
-  isOpen = true;
-  die: () => void = () => undefined;
-
-  constructor() {
-    this.ended = new Promise((resolve) => {
-      this.die = () => {
-        this.isOpen = false;
-        resolve();
-      };
-    });
-  }
-
-  fork(): Promise<Sandbox> {
-    if (!this.isOpen) return Promise.reject(new CartonError('CARTON_FORK_ENDED'));
-    this.forks += 1;
-    return Promise.resolve({} as Sandbox);
-  }
-
-  collect(): void {
-    this.collected += 1;
-  }
-
-  close(): void {
-    this.die();
-  }
-}
-
-class Scene {
-  readonly clock = new FakeClock();
-  readonly roots: ScriptedTemplate[] = [];
-  readonly revisions: ScriptedTemplate[] = [];
-  failure: CartonError | undefined;
-  testFailure: CartonError | undefined;
-  isMemoryShort = false;
-  readonly launcher = new ForkLauncher({
-    startRoot: () => this.#make(this.roots),
-    derive: () => (this.failure === undefined ? this.#make(this.revisions) : Promise.reject(this.failure)),
-    study: () => Promise.resolve(), ahead: 0, selfTest: () => (this.testFailure === undefined ? Promise.resolve() : Promise.reject(this.testFailure)),
-    isMemoryShort: () => this.isMemoryShort,
-    clock: this.clock,
-    log: SILENT,
-  });
-
-  #make(list: ScriptedTemplate[]): Promise<Template> {
-    const template = new ScriptedTemplate();
-    list.push(template);
-    return Promise.resolve(template as unknown as Template);
-  }
-
-  /** The one that is used now. */
-  get revision(): ScriptedTemplate {
-    return this.revisions.at(-1) ?? assert.fail('no template');
-  }
-}
+import { BOOT, Scene, type ScriptedTemplate } from './scripted_templates';
 
 describe('the fork launcher', () => {
   let scene: Scene;
@@ -119,6 +50,116 @@ describe('the fork launcher', () => {
     await assert.rejects(scene.launcher.launch(BOOT), { code: 'CARTON_FORK_REFUSED' });
     scene.launcher.refresh(scene.clock.wall());
     await scene.launcher.launch(BOOT);
+  });
+
+  it('guarantee 3: what failed is tried again by itself, though nobody asks', async () => {
+    scene.failure = new CartonError('CARTON_FORK_BOOT_FAILED');
+    await assert.rejects(scene.launcher.launch(BOOT), { code: 'CARTON_FORK_BOOT_FAILED' });
+    scene.failure = undefined;
+    scene.clock.advance(999);
+    await setImmediate();
+    assert.equal(scene.revisions.length, 0);
+    scene.clock.advance(1);
+    await setImmediate();
+    assert.equal(scene.revisions.length, 1);
+  });
+
+  it('guarantee 3: what was refused is not tried again by itself, and what was only busy is', async () => {
+    const reasons = [{ kind: 'request', what: 'a request', owner: null }];
+    for (const [error, made] of [[new CartonError('CARTON_FORK_REFUSED'), 0], [Object.assign(new CartonError('CARTON_FORK_REFUSED'), { reasons }), 1]] as const) {
+      scene.failure = error;
+      scene.launcher.refresh(scene.clock.wall());
+      await assert.rejects(scene.launcher.launch(BOOT), { code: 'CARTON_FORK_REFUSED' });
+      scene.clock.advance(50);
+      await setImmediate();
+      scene.failure = undefined;
+      scene.clock.advance(60_000);
+      await setImmediate();
+      assert.equal(scene.revisions.length, made);
+    }
+  });
+
+  for (const [first, second] of [['roots', 'revisions'], ['revisions', 'roots']] as const) {
+    it(`guarantee 3: neither of two pauses takes the other's place (${first} first)`, async () => {
+      const last = (which: 'roots' | 'revisions'): ScriptedTemplate => scene[which].at(-1) ?? assert.fail();
+      await scene.launcher.launch(BOOT);
+      last(first).die();
+      await setImmediate();
+      scene.clock.advance(500);
+      last(second).die();
+      await setImmediate();
+      assert.deepEqual([scene.roots.length, scene.revisions.length], [1, 1]);
+      for (let tick = 0; tick < 2; tick += 1) {
+        scene.clock.advance(500);
+        await setImmediate();
+      }
+      assert.deepEqual([scene.roots.length, scene.revisions.length], [2, 2]);
+    });
+  }
+
+  for (const endless of ['root', 'revision', 'test'] as const) {
+    it(`guarantee 4: close does not wait for what is being made (${endless})`, async () => {
+      scene.endless = endless;
+      const launched = assert.rejects(scene.launcher.launch(BOOT), CartonError);
+      await setImmediate();
+      await scene.launcher.close();
+      await launched;
+      assert.ok([...scene.roots, ...scene.revisions].every(({ isOpen }) => !isOpen));
+      assert.equal(scene.clock.pending, 0);
+    });
+  }
+
+  it('guarantee 4: close waits for the end of each template, also of one that was replaced', async () => {
+    await scene.launcher.launch(BOOT);
+    const [first] = scene.revisions;
+    (first as ScriptedTemplate).hangs = true;
+    scene.launcher.refresh(scene.clock.wall());
+    await scene.launcher.launch(BOOT);
+    let isClosed = false;
+    const closed = scene.launcher.close().then(() => (isClosed = true));
+    await setImmediate();
+    assert.deepEqual([isClosed, first?.isOpen, scene.revision.isOpen], [false, true, false]);
+    first?.die();
+    await closed;
+  });
+
+  it('kills a template that answers no request, and asks another one', async () => {
+    await scene.launcher.launch(BOOT);
+    scene.clock.advance(60_000);
+    scene.revision.hangs = true;
+    const launched = scene.launcher.launch(BOOT);
+    await setImmediate();
+    // The next one hangs in its test.
+    scene.nextHangs = true;
+    scene.clock.advance(5_000);
+    await setImmediate();
+    assert.deepEqual(scene.revisions.map(({ isOpen }) => isOpen), [false, true]);
+    scene.clock.advance(5_000);
+    await assert.rejects(launched, { code: 'CARTON_FORK_ENDED' });
+    scene.clock.advance(1_000);
+    await scene.launcher.launch(BOOT);
+    assert.deepEqual(scene.revisions.map(({ isOpen }) => isOpen), [false, false, true]);
+  });
+
+  it('tells the last failure until a template is ready again', async () => {
+    const { launcher } = scene;
+    assert.deepEqual(launcher.status, { kind: 'fork', reason: null });
+    scene.failure = new CartonError('CARTON_FORK_REFUSED', { got: 'a server' });
+    await assert.rejects(launcher.launch(BOOT), { code: 'CARTON_FORK_REFUSED' });
+    scene.failure = undefined;
+    launcher.refresh(scene.clock.wall());
+    const launched = launcher.launch(BOOT);
+    assert.match(launcher.status.reason ?? '', /CARTON_FORK_REFUSED .*a server/);
+    assert.equal(launcher.obstacle, undefined);
+    await launched;
+    assert.deepEqual(launcher.status, { kind: 'fork', reason: null });
+    scene.clock.advance(60_000);
+    scene.revision.die();
+    await setImmediate();
+    assert.match(launcher.status.reason ?? '', /CARTON_FORK_ENDED/);
+    scene.clock.advance(0);
+    await setImmediate();
+    assert.deepEqual(launcher.status, { kind: 'fork', reason: null });
   });
 
   it('has the first caller served before the collection, and collects at once where nobody waits', async () => {
