@@ -30,10 +30,10 @@ export interface TemplateSubject {
 
 export async function startTemplates({ environment, functions, env }: TemplateSubject): Promise<Templates> {
   const { application, config, hostProcess, development } = environment;
-  const rootArgument: RootArgument = { application, snapshot: null, framework: 'boot' };
-  const plan: RevisionPlan = { boot: { application, hostProcess, development, snapshot: null, compileCache: null }, functions, warmUps: config.snapshot.warmUps };
   const directory = mkdtempSync(join(tmpdir(), 'carton-plan-'));
-  const argument: RevisionArgument = { planPath: join(directory, 'template.json') };
+  const rootArgument: RootArgument = { application, snapshot: null, framework: 'boot', directory };
+  const plan: RevisionPlan = { boot: { application, hostProcess, development, snapshot: null, compileCache: null }, functions, warmUps: config.snapshot.warmUps };
+  const argument: RevisionArgument = { planPath: join(directory, 'template.json'), directory };
   writeFileSync(argument.planPath, JSON.stringify(plan));
   const root = await Template.start({ entry: ENTRY, program: ROOT, argument: rootArgument, execArgv: functionFlags(config), cwd: application.baseDir, env: { ...process.env, ...env, ...QUIET } });
   try {

@@ -86,7 +86,7 @@ export class AgentHost {
     }
     const fork = forkLauncher({
       environment: this.#environment,
-      planPath: () => this.scheduler.directory.templatePath,
+      directory: () => this.scheduler.directory,
       process: processBoot(this.#environment),
       loading,
       functions: () => this.scheduler.revision?.functions ?? [],

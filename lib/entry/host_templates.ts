@@ -13,15 +13,17 @@ import type { Loading } from '../sandbox/spawn';
 import type { FunctionSpec } from '../spec/types';
 import { delay } from '../support/clock';
 import { CartonError, codeOf, describe } from '../support/errors';
+import type { HostDirectory } from '../support/host_directory';
 import type { HostEnvironment } from '../support/host_environment';
 import { rehearse } from './rehearsal';
 import type { RevisionArgument, RevisionPlan } from './template/revision_program';
 import type { RootArgument } from './template/root_program';
+import { inWorkingDirectory } from './working_directory';
 
 export interface HostTemplatesOptions {
   readonly environment: HostEnvironment;
-  /** Where templates find what they boot with. */
-  readonly planPath: () => string;
+  /** Where templates find what they boot with, and meet who tests them. */
+  readonly directory: () => HostDirectory;
   readonly process: Omit<ProcessBoot, keyof Loading>;
   readonly loading: () => Loading;
   /** The application's functions as they are now. */
@@ -39,10 +41,10 @@ const SELF_TEST_MS = 10_000;
 export function forkLauncher(options: HostTemplatesOptions): ForkLauncher {
   const { clock, log } = options.environment;
   return new ForkLauncher({
-    startRoot: () => startRoot(options),
-    derive: (root) => derive(root, options),
+    startRoot: (signal) => startRoot(options, signal),
+    derive: (root, signal) => derive(root, options, signal),
     isMemoryShort,
-    selfTest: (fork) => selfTest(fork, options.environment),
+    selfTest: (fork) => selfTest(fork, options),
     study: (template) => study(template, options),
     ahead: options.environment.config.forksAhead,
     clock,
@@ -60,45 +62,51 @@ function isMemoryShort(): boolean {
 }
 
 /** With the framework booted; where that opens what forks cannot share, with its modules alone. */
-async function startRoot(options: HostTemplatesOptions): Promise<Template> {
+async function startRoot(options: HostTemplatesOptions, signal: AbortSignal): Promise<Template> {
   const { application, development } = options.environment;
   // Only templates of the application notice files that change.
-  if (development && !realpathSync(application.entry).includes(`${sep}node_modules${sep}`)) return rootWith('leave', options);
+  if (development && !realpathSync(application.entry).includes(`${sep}node_modules${sep}`)) return rootWith('leave', options, signal);
   try {
-    return await rootWith('boot', options);
+    return await rootWith('boot', options, signal);
   } catch (error) {
-    if (codeOf(error) === 'CARTON_FORK_UNAVAILABLE') throw error;
+    if (signal.aborted || codeOf(error) === 'CARTON_FORK_UNAVAILABLE') throw error;
     options.environment.log.info(`the root template starts without booting the framework: ${describe(error)}`);
-    return rootWith('load', options);
+    return rootWith('load', options, signal);
   }
 }
 
-function rootWith(framework: RootArgument['framework'], { environment, loading }: HostTemplatesOptions): Promise<Template> {
+function rootWith(framework: RootArgument['framework'], { environment, directory, loading }: HostTemplatesOptions, signal: AbortSignal): Promise<Template> {
   const { application, config, hostProcess } = environment;
-  const argument: RootArgument = { application, snapshot: loading().snapshot, framework };
-  return Template.start({
+  return inWorkingDirectory(directory().path, (working) => Template.start({
     entry: ENTRY,
     program: ROOT,
-    argument,
+    argument: { application, snapshot: loading().snapshot, framework, directory: working } satisfies RootArgument,
     execArgv: functionFlags(config),
     cwd: application.baseDir,
     env: withoutInspector(process.env),
     hostPid: hostProcess.pid,
+    hostStartTime: hostProcess.startTime,
     timeoutMs: config.launchTimeoutMs * TEMPLATE_SHARE,
-  });
+    signal,
+  }));
 }
 
-async function derive(root: Template, { environment, planPath: pathOf, process: boot, loading, functions }: HostTemplatesOptions): Promise<Template> {
+async function derive(root: Template, { environment, directory, process: boot, loading, functions }: HostTemplatesOptions, signal: AbortSignal): Promise<Template> {
   const { config, development } = environment;
   const plan: RevisionPlan = {
     boot: { ...boot, ...loading() },
     functions: development ? [] : functions(),
     warmUps: development ? [] : config.snapshot.warmUps,
   };
-  const argument: RevisionArgument = { planPath: pathOf() };
-  writeFileSync(argument.planPath, JSON.stringify(plan), { mode: 0o600 });
+  const { path, templatePath: planPath } = directory();
+  writeFileSync(planPath, JSON.stringify(plan), { mode: 0o600 });
   try {
-    return await root.derive({ program: REVISION, argument, timeoutMs: config.launchTimeoutMs * TEMPLATE_SHARE });
+    return await inWorkingDirectory(path, (working) => root.derive({
+      program: REVISION,
+      argument: { planPath, directory: working } satisfies RevisionArgument,
+      timeoutMs: config.launchTimeoutMs * TEMPLATE_SHARE,
+      signal,
+    }));
   } catch (error) {
     // Where the root cannot fork, a process may still be spawned.
     if (codeOf(error) !== 'CARTON_FORK_FAILED') throw error;
@@ -106,18 +114,19 @@ async function derive(root: Template, { environment, planPath: pathOf, process: 
   }
 }
 
-async function selfTest(fork: ForkedProcess, { clock }: HostEnvironment): Promise<void> {
+async function selfTest(fork: ForkedProcess, { environment: { clock }, directory }: HostTemplatesOptions): Promise<void> {
   const failed = (got: string): CartonError => new CartonError('CARTON_FORK_BOOT_FAILED', { expected: 'a fork that answers and ends', got });
   const late = delay(clock, SELF_TEST_MS).then(() => Promise.reject(failed(`nothing within ${SELF_TEST_MS} ms`)));
   try {
-    const exit = await Promise.race([late, rehearse({
+    const exit = await Promise.race([late, inWorkingDirectory(directory().path, (working) => rehearse({
+      directory: working,
       launch: () => Promise.resolve(fork),
       functions: [],
       warmUps: [],
       onWarning: (message) => {
         throw failed(message);
       },
-    })]);
+    }))]);
     if (exit.code !== 0) throw failed(`exit code ${exit.code}, signal ${exit.signal}`);
   } catch (error) {
     // Whatever it is: an application that works otherwise is not to fail for it.
@@ -128,16 +137,17 @@ async function selfTest(fork: ForkedProcess, { clock }: HostEnvironment): Promis
 }
 
 /** Once, for what is the same in all instances. What fails is the functions' own, and told where they are called. */
-async function study(template: Template, { environment: { config, development }, functions }: HostTemplatesOptions): Promise<void> {
+async function study(template: Template, { environment: { config, development }, directory, functions }: HostTemplatesOptions): Promise<void> {
   const fork = await template.fork(null);
   try {
-    await rehearse({
+    await inWorkingDirectory(directory().path, (working) => rehearse({
+      directory: working,
       launch: () => Promise.resolve(fork),
       functions: development ? [] : functions(),
       warmUps: development ? [] : config.snapshot.warmUps,
       onWarning: () => undefined,
       onAnswered: () => template.learn(fork),
-    });
+    }));
   } finally {
     fork.kill();
   }

@@ -4,8 +4,6 @@
  * agent, which tests a template by it.
  */
 import { randomBytes } from 'node:crypto';
-import { mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Duplex } from 'node:stream';
 import { delay, systemClock } from '../support/clock';
@@ -24,12 +22,10 @@ import type { FunctionSpec } from '../spec/types';
 
 const NO_OP = 'egg-carton no-op';
 const TIMEOUT_MS = 10_000;
-/** Not longer than the socket's path may be. */
-const PREFIX = 'carton-rehearsal-';
-/** Far longer than one may take. */
-const KEPT_MS = 60 * 60_000;
 
 export interface Rehearsal {
+  /** For sockets. */
+  readonly directory: string;
   readonly launch: (boot: InstanceBoot) => Promise<Sandbox>;
   /** Loaded in any case; invoked are `noOp` and what `warmUps` names. */
   readonly functions: readonly FunctionSpec[];
@@ -43,28 +39,22 @@ export interface Rehearsal {
 }
 
 /** Resolves with the exit of the instance. Rejects with the error of its boot. */
-export async function rehearse({ launch, functions, warmUps, rounds = 1, onWarning, onAnswered }: Rehearsal): Promise<SandboxExit> {
-  removeLeftOvers();
-  const directory = mkdtempSync(join(tmpdir(), PREFIX));
-  try {
-    const specs = [...functions, noOpSpec()];
-    const boot = bootOf(directory, specs);
-    const sandbox = await launch(boot);
-    const instance = await ready(boot, sandbox);
-    const session = await connectSession(boot.socketPath, boot.callToken, () => ({ onClosed: () => undefined }));
-    const once = [{ function: NO_OP, args: [] }, ...warmUps];
-    for (const { function: name, args } of Array.from({ length: rounds }, () => once).flat()) {
-      const index = specs.findIndex((spec) => spec.name === name);
-      const error = index < 0 ? new CartonError('CARTON_INGRESS_UNKNOWN_FUNCTION', { of: `function "${name}"` }) : await invoke(session, index, args);
-      if (error !== undefined) onWarning(`the warm-up of function "${name}" failed: ${error.code} ${error.message}`);
-    }
-    onAnswered?.();
-    session.close();
-    instance.drain();
-    return await sandbox.exited;
-  } finally {
-    rmSync(directory, { recursive: true, force: true });
+export async function rehearse({ directory, launch, functions, warmUps, rounds = 1, onWarning, onAnswered }: Rehearsal): Promise<SandboxExit> {
+  const specs = [...functions, noOpSpec()];
+  const boot = bootOf(directory, specs);
+  const sandbox = await launch(boot);
+  const instance = await ready(boot, sandbox);
+  const session = await connectSession(boot.socketPath, boot.callToken, () => ({ onClosed: () => undefined }));
+  const once = [{ function: NO_OP, args: [] }, ...warmUps];
+  for (const { function: name, args } of Array.from({ length: rounds }, () => once).flat()) {
+    const index = specs.findIndex((spec) => spec.name === name);
+    const error = index < 0 ? new CartonError('CARTON_INGRESS_UNKNOWN_FUNCTION', { of: `function "${name}"` }) : await invoke(session, index, args);
+    if (error !== undefined) onWarning(`the warm-up of function "${name}" failed: ${error.code} ${error.message}`);
   }
+  onAnswered?.();
+  session.close();
+  instance.drain();
+  return await sandbox.exited;
 }
 
 /** Runs an instance in this very process, on its end of a channel; `end` is called when it has ended. */
@@ -81,19 +71,6 @@ export function launchHere(serve: ServeHere): Rehearsal['launch'] {
     const lastByte = new Promise((resolve) => launched.channel.once('close', resolve));
     return { ...launched, exited: launched.exited.then((exit) => Promise.race([lastByte, delay(systemClock, LIMITS.lingerMs)]).then(() => exit)) };
   };
-}
-
-/** Of rehearsals that were ended half way. */
-function removeLeftOvers(): void {
-  for (const name of readdirSync(tmpdir())) {
-    if (!name.startsWith(PREFIX)) continue;
-    const path = join(tmpdir(), name);
-    try {
-      if (Date.now() - statSync(path).mtimeMs > KEPT_MS) rmSync(path, { recursive: true, force: true });
-    } catch {
-      // Another user's, or gone meanwhile.
-    }
-  }
 }
 
 function ready(boot: InstanceBoot, sandbox: Sandbox): Promise<LiveInstance> {
@@ -135,14 +112,17 @@ function invoke(session: Session, functionIndex: number, args: readonly unknown[
   });
 }
 
+let rehearsals = 0;
+
 function bootOf(directory: string, functions: readonly FunctionSpec[]): InstanceBoot {
+  rehearsals += 1;
   return {
     id: 'rehearsal',
     revision: 'rehearsal',
     group: { key: 'rehearsal', functions: functions.map((spec) => spec.name), concurrency: 1, minInstances: 0, maxInstances: 1, idleTimeoutMs: 0 },
     functions,
-    socketPath: join(directory, 's'),
-    recordPath: join(directory, 'r'),
+    socketPath: join(directory, `s${rehearsals}`),
+    recordPath: join(directory, `r${rehearsals}`),
     callToken: randomBytes(16).toString('hex'),
     controlToken: randomBytes(16).toString('hex'),
     agentGraceMs: 0,

@@ -3,7 +3,7 @@
  * and in the command line.
  */
 import { spawn, type ChildProcess } from 'node:child_process';
-import { setPriority } from 'node:os';
+import { setPriority, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import type { Readable } from 'node:stream';
@@ -12,6 +12,7 @@ import { withoutInspector } from '../sandbox/flags';
 import { CartonError, codeOf, describe, fromWire, type ErrorCode } from '../support/errors';
 import { hostProcessOf, killGroup, killRestOfGroup } from '../support/host_process';
 import type { RecordedHost, RecordingOrder, RecordingPlan, RecordingReport, SnapshotSummary } from './recording/plan';
+import { inWorkingDirectory } from './working_directory';
 
 export interface BuildOptions {
   /** Flags of Node, the very ones of the processes that will use the snapshot. */
@@ -52,10 +53,13 @@ export function buildSnapshot(plan: RecordingPlan, options: BuildOptions): Build
   const cancel = (): void => {
     if (child.pid !== undefined && child.exitCode === null && child.signalCode === null) killGroup(child.pid);
   };
-  return { done: listen(child, plan, { ...options, cancel }), cancel };
+  const builder = hostProcessOf(process.pid);
+  const done = inWorkingDirectory(tmpdir(), (workingDirectory) => listen(child, { ...plan, builder, workingDirectory }, { ...options, cancel }));
+  // Without a directory it would wait for its plan.
+  return { done: done.finally(cancel), cancel };
 }
 
-async function listen(child: ChildProcess, plan: RecordingPlan, options: BuildOptions & { cancel: () => void }): Promise<Awaited<Build['done']>> {
+async function listen(child: ChildProcess, plan: RecordingOrder, options: BuildOptions & { cancel: () => void }): Promise<Awaited<Build['done']>> {
   const { timeoutMs = TIMEOUT_MS, onWarning } = options;
   let timedOut = false;
   const timer = systemClock.after(timeoutMs, () => {
@@ -66,7 +70,7 @@ async function listen(child: ChildProcess, plan: RecordingPlan, options: BuildOp
   // Without a descriptor left, Node makes no streams; the exit says so.
   const [stdin, stdout, stderr, reports] = (child.stdio as ChildProcess['stdio'] | undefined) ?? [];
   // One that ended before it read its plan is told by its exit.
-  stdin?.on('error', () => undefined).end(JSON.stringify({ ...plan, builder: hostProcessOf(process.pid) } satisfies RecordingOrder));
+  stdin?.on('error', () => undefined).end(JSON.stringify(plan));
   const output = tailOf([stdout, stderr]);
   const result = resultOf(reports as Readable | undefined, options);
   const ended = await exitOf(child);

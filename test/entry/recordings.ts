@@ -3,12 +3,14 @@
  * and a real function process that loads from a snapshot and is called.
  */
 import { spawn } from 'node:child_process';
+import { tmpdir } from 'node:os';
 import path from 'node:path';
 import type { Readable, Writable } from 'node:stream';
 import { carton as defaults } from '../../config/config.default';
 import type { RecordingPlan } from '../../lib/entry/recording/plan';
 import { launchHere, rehearse } from '../../lib/entry/rehearsal';
 import { snapshotSubject } from '../../lib/entry/snapshot_subject';
+import { inWorkingDirectory } from '../../lib/entry/working_directory';
 import type { ProcessBoot, SnapshotReference } from '../../lib/protocol/control';
 import { loadRevision } from '../../lib/spec/load';
 import type { ApplicationDescriptor } from '../../lib/support/host_environment';
@@ -43,7 +45,8 @@ export async function runFunctionProcess(plan: RecordingPlan, snapshot: Snapshot
   const child = spawn(process.execPath, [ENTRY, JSON.stringify(boot)], { cwd: plan.application.baseDir, stdio: ['ignore', 'pipe', 'pipe', 'pipe'], detached: true });
   const texts = [child.stdout, child.stderr].map((stream) => textOf(stream as Readable));
   const closed = new Promise<number | null>((resolve) => child.once('close', resolve));
-  await rehearse({
+  await inWorkingDirectory(tmpdir(), (directory) => rehearse({
+    directory,
     functions: plan.functions,
     warmUps: calls,
     onWarning: (message) => warnings.push(message),
@@ -52,7 +55,7 @@ export async function runFunctionProcess(plan: RecordingPlan, snapshot: Snapshot
       channel.pipe(far).pipe(channel);
       child.once('exit', (code) => end(code ?? 1));
     }),
-  });
+  }));
   const code = await closed;
   const [stdout = '', stderr = ''] = await Promise.all(texts);
   return { stdout, stderr, warnings, code };

@@ -5,6 +5,7 @@
 import assert from 'node:assert/strict';
 import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
+import type { LauncherStatus } from '../../lib/sandbox/launcher';
 import { newHome, startCluster, type Cluster, type CartonOverrides } from '../support/cluster';
 import { eventually } from '../support/eventually';
 import { isRunning } from '../support/processes';
@@ -50,6 +51,8 @@ const templates = (cluster: Cluster): number[] => cluster.processes().filter(({ 
 const titleOf = (pid: number): string => readFileSync(`/proc/${pid}/cmdline`, 'latin1').replaceAll('\0', ' ');
 const templateOf = (cluster: Cluster, what: RegExp): Promise<number> =>
   eventually(`a template like ${String(what)}`, () => templates(cluster).find((pid) => what.test(titleOf(pid))), { seen: () => cluster.processes() });
+/** `agent.carton.launcher`, as the application's agent reads it. */
+const statusOf = (cluster: Cluster): LauncherStatus => JSON.parse(readFileSync(cluster.file('launcher.json'), 'utf8')) as LauncherStatus;
 const ROOT_TEMPLATE = /root template/;
 const REVISION_TEMPLATE = /template of template-app/;
 
@@ -70,6 +73,18 @@ describe('a host that forks', () => {
     assert.equal(new Set(looks.flatMap(({ random }) => random)).size, 15);
     const revision = await templateOf(cluster, REVISION_TEMPLATE);
     for (const { isForked, parent } of looks) assert.deepEqual([isForked, parent], [true, revision]);
+  });
+
+  it('tells by agent.carton.launcher that it forks', async () => {
+    await ask(cluster, 'look');
+    await eventually('its word', () => statusOf(cluster).reason === null, { seen: () => statusOf(cluster) });
+    assert.deepEqual(statusOf(cluster), { kind: 'fork', reason: null });
+  });
+
+  it('leaves nothing of what templates needed to boot', async () => {
+    await ask(cluster, 'look');
+    const left = (): string[] => readdirSync(cluster.directory, { recursive: true }).map(String).filter((name) => path.basename(name).startsWith('carton-'));
+    await eventually('none left', () => left().length === 0, { seen: left });
   });
 
   it('runs hooks in reverse order before the checkpoint, and in order in each instance', async () => {
@@ -157,6 +172,8 @@ describe('an application that holds at boot what forks cannot share', () => {
         });
         assert.equal(lines.length, 1, lines.join('\n'));
         assert.match(lines[0] as string, reason);
+        await eventually('the agent\'s word', () => statusOf(cluster).kind === 'spawn', { seen: () => statusOf(cluster) });
+        assert.match(statusOf(cluster).reason ?? '', reason);
       } finally {
         await cluster.stop();
       }

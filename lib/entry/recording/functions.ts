@@ -6,9 +6,10 @@ import { launchHere, rehearse } from '../rehearsal';
 import type { RecordingOrder, RecordingReport } from './plan';
 
 /** Rejects with the error of the application's boot. */
-export async function recordFunctions({ application, functions, warmUps, builder }: RecordingOrder, report: (message: RecordingReport) => void): Promise<void> {
+export async function recordFunctions({ application, functions, warmUps, builder, workingDirectory }: RecordingOrder, report: (message: RecordingReport) => void): Promise<void> {
   const boot = { application, hostProcess: builder, development: false, snapshot: null, compileCache: null };
   await rehearse({
+    directory: workingDirectory,
     functions,
     warmUps,
     launch: launchHere((channel, end) => void runInstance(boot, { channel, onEnd: end })),

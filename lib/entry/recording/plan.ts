@@ -21,6 +21,8 @@ export interface RecordingPlan {
 /** What a recording process reads: it ends with its builder, whoever its parent is by then. */
 export interface RecordingOrder extends RecordingPlan {
   readonly builder: HostProcess;
+  /** Empty, for sockets; the builder removes it. */
+  readonly workingDirectory: string;
 }
 
 /** What a host says of itself while it is recorded: all that recording its functions needs. */

@@ -16,6 +16,8 @@ import type { warmPath } from './warm';
 /** A file that holds a `RevisionPlan` as JSON: an application may have thousands of functions. */
 export interface RevisionArgument {
   readonly planPath: string;
+  /** Empty, for sockets; there until it is ready. */
+  readonly directory: string;
 }
 
 export interface RevisionPlan {
@@ -38,14 +40,15 @@ interface InstanceModule {
 
 /** Rejects with the error of the application's boot. */
 export async function warm(argument: unknown, inherited: unknown): Promise<RevisionState> {
-  const { boot, functions, warmUps } = JSON.parse(readFileSync((argument as RevisionArgument).planPath, 'utf8')) as RevisionPlan;
+  const { planPath, directory } = argument as RevisionArgument;
+  const { boot, functions, warmUps } = JSON.parse(readFileSync(planPath, 'utf8')) as RevisionPlan;
   process.title = `egg-carton: template of ${boot.application.name}`;
   process.chdir(boot.application.baseDir);
   const loading = loadFrom(boot.snapshot, boot.application, (inherited as RootState | undefined)?.loading);
   const booted = instanceModule().bootApplication(boot);
   await booted.application;
   const { warmPath: warmUp } = require('./warm') as { warmPath: typeof warmPath };
-  await warmUp(boot, booted, { functions, warmUps });
+  await warmUp(boot, booted, { directory, functions, warmUps });
   loading?.replay.settle({ hold: true });
   return { boot, booted };
 }

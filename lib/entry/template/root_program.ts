@@ -2,8 +2,6 @@
  * Program of a root template: has the framework loaded and warmed by an application without any code of its own, so that
  * templates of applications start from there. Runs in root templates.
  */
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { SnapshotReference } from '../../protocol/control';
 import type { ApplicationDescriptor } from '../../support/host_environment';
@@ -19,6 +17,8 @@ export interface RootArgument {
    * `leave`: nothing of it, for one that is being edited.
    */
   readonly framework: 'boot' | 'load' | 'leave';
+  /** Empty, for logs and sockets; there until it is ready. */
+  readonly directory: string;
 }
 
 /** What templates of applications inherit. */
@@ -30,29 +30,27 @@ const BLANK = join(__dirname, 'blank_app');
 const LOGS = 'EGG_CARTON_BLANK_LOGS';
 
 export async function warm(argument: unknown): Promise<RootState> {
-  const { application, snapshot, framework } = argument as RootArgument;
+  const { application, snapshot, framework, directory } = argument as RootArgument;
   process.title = 'egg-carton: root template';
   const loading = loadFrom(snapshot, application);
   // Only now, so that they come from the snapshot.
   if (application.kind === 'egg' && framework !== 'leave') require(application.entry);
-  if (framework === 'boot') await bootBlank(application);
+  if (framework === 'boot') await bootBlank(application, directory);
   return { loading };
 }
 
-async function bootBlank(application: ApplicationDescriptor): Promise<void> {
+async function bootBlank(application: ApplicationDescriptor, directory: string): Promise<void> {
   const { warmInstance: run } = require('./warm') as { warmInstance: typeof warmInstance };
-  const logs = mkdtempSync(join(tmpdir(), 'carton-blank-'));
-  process.env[LOGS] = logs;
+  process.env[LOGS] = directory;
   // What Egg says of the files it logs to, before it has read that nobody wants to know.
   const level = process.env['EGG_LOG'];
   process.env['EGG_LOG'] = 'NONE';
   try {
     const blank = application.kind === 'egg' ? { ...application, baseDir: BLANK } : { ...application, baseDir: BLANK, entry: join(BLANK, 'package.json') };
-    await run({ application: blank, hostProcess: { pid: process.pid, startTime: '' }, development: false, snapshot: null, compileCache: null });
+    await run({ application: blank, hostProcess: { pid: process.pid, startTime: '' }, development: false, snapshot: null, compileCache: null }, directory);
   } finally {
     delete process.env[LOGS];
     if (level === undefined) delete process.env['EGG_LOG'];
     else process.env['EGG_LOG'] = level;
-    rmSync(logs, { recursive: true, force: true });
   }
 }

@@ -16,13 +16,15 @@ const INSTANCES = Number(process.env['XINST'] ?? 8);
 const ROUNDS = Number(process.env['XROUNDS'] ?? 8);
 
 /** Boots an application, has instances of it answer, and closes it. */
-export async function warmInstance(boot: ProcessBoot): Promise<void> {
+export async function warmInstance(boot: ProcessBoot, directory: string): Promise<void> {
   const booted = bootApplication(boot);
-  for (let i = 0; i < INSTANCES; i += 1) await warmPath(boot, booted, { functions: [], warmUps: [] });
+  for (let i = 0; i < INSTANCES; i += 1) await warmPath(boot, booted, { directory, functions: [], warmUps: [] });
   await (await booted.application).close();
 }
 
 export interface WarmPath {
+  /** Empty, for sockets. */
+  readonly directory: string;
   /** They are loaded, and not called. */
   readonly functions: readonly FunctionSpec[];
   /** They are. */
@@ -30,10 +32,11 @@ export interface WarmPath {
 }
 
 /** Has `booted` answer. */
-export async function warmPath(boot: ProcessBoot, { application, freshness }: Booted, { functions, warmUps }: WarmPath): Promise<void> {
+export async function warmPath(boot: ProcessBoot, { application, freshness }: Booted, { directory, functions, warmUps }: WarmPath): Promise<void> {
   // It goes on to live when the instance has ended.
   const lasting = application.then((face) => ({ ...face, close: () => Promise.resolve() }));
   await rehearse({
+    directory,
     launch: launchHere((channel, onEnd) => void serveInstance({ channel, process: boot, application: lasting, clock: systemClock, freshness, onEnd })),
     functions,
     warmUps,
