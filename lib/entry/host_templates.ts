@@ -52,6 +52,11 @@ export function forkLauncher(options: HostTemplatesOptions): ForkLauncher {
   });
 }
 
+/** Paths of sockets in there are shorter than those of instances, which are known to be short enough. */
+function workingPrefix({ path }: HostDirectory): string {
+  return join(path, 'boot-');
+}
+
 /** Less than a tenth left, of the container's limit where there is one. */
 function isMemoryShort(): boolean {
   // Since Node 20.13; before, it is for the operator to see.
@@ -77,7 +82,7 @@ async function startRoot(options: HostTemplatesOptions, signal: AbortSignal): Pr
 
 function rootWith(framework: RootArgument['framework'], { environment, directory, loading }: HostTemplatesOptions, signal: AbortSignal): Promise<Template> {
   const { application, config, hostProcess } = environment;
-  return inWorkingDirectory(directory().path, (working) => Template.start({
+  return inWorkingDirectory(workingPrefix(directory()), (working) => Template.start({
     entry: ENTRY,
     program: ROOT,
     argument: { application, snapshot: loading().snapshot, framework, directory: working } satisfies RootArgument,
@@ -98,10 +103,10 @@ async function derive(root: Template, { environment, directory, process: boot, l
     functions: development ? [] : functions(),
     warmUps: development ? [] : config.snapshot.warmUps,
   };
-  const { path, templatePath: planPath } = directory();
+  const planPath = directory().templatePath;
   writeFileSync(planPath, JSON.stringify(plan), { mode: 0o600 });
   try {
-    return await inWorkingDirectory(path, (working) => root.derive({
+    return await inWorkingDirectory(workingPrefix(directory()), (working) => root.derive({
       program: REVISION,
       argument: { planPath, directory: working } satisfies RevisionArgument,
       timeoutMs: config.launchTimeoutMs * TEMPLATE_SHARE,
@@ -118,7 +123,7 @@ async function selfTest(fork: ForkedProcess, { environment: { clock }, directory
   const failed = (got: string): CartonError => new CartonError('CARTON_FORK_BOOT_FAILED', { expected: 'a fork that answers and ends', got });
   const late = delay(clock, SELF_TEST_MS).then(() => Promise.reject(failed(`nothing within ${SELF_TEST_MS} ms`)));
   try {
-    const exit = await Promise.race([late, inWorkingDirectory(directory().path, (working) => rehearse({
+    const exit = await Promise.race([late, inWorkingDirectory(workingPrefix(directory()), (working) => rehearse({
       directory: working,
       launch: () => Promise.resolve(fork),
       functions: [],
@@ -140,7 +145,7 @@ async function selfTest(fork: ForkedProcess, { environment: { clock }, directory
 async function study(template: Template, { environment: { config, development }, directory, functions }: HostTemplatesOptions): Promise<void> {
   const fork = await template.fork(null);
   try {
-    await inWorkingDirectory(directory().path, (working) => rehearse({
+    await inWorkingDirectory(workingPrefix(directory()), (working) => rehearse({
       directory: working,
       launch: () => Promise.resolve(fork),
       functions: development ? [] : functions(),

@@ -3,6 +3,7 @@
  * and in the command line.
  */
 import { spawn, type ChildProcess } from 'node:child_process';
+import { readdirSync, rmSync, statSync } from 'node:fs';
 import { setPriority, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -41,6 +42,10 @@ const OUTPUT_CHARACTERS = 4_096;
 /** Of a report that is none, for the same. */
 const REPORT_CHARACTERS = 100;
 const LOW_PRIORITY = 10;
+/** Of directories for temporary files; not longer than the path of a socket in there may be. */
+const PREFIX = 'carton-recording-';
+/** Far longer than a recording may take. */
+const KEPT_MS = 60 * 60_000;
 
 export function buildSnapshot(plan: RecordingPlan, options: BuildOptions): Build {
   const child = spawn(process.execPath, [...options.execArgv, ENTRY], {
@@ -53,10 +58,24 @@ export function buildSnapshot(plan: RecordingPlan, options: BuildOptions): Build
   const cancel = (): void => {
     if (child.pid !== undefined && child.exitCode === null && child.signalCode === null) killGroup(child.pid);
   };
+  removeLeftOvers();
   const builder = hostProcessOf(process.pid);
-  const done = inWorkingDirectory(tmpdir(), (workingDirectory) => listen(child, { ...plan, builder, workingDirectory }, { ...options, cancel }));
+  const done = inWorkingDirectory(join(tmpdir(), PREFIX), (workingDirectory) => listen(child, { ...plan, builder, workingDirectory }, { ...options, cancel }));
   // Without a directory it would wait for its plan.
   return { done: done.finally(cancel), cancel };
+}
+
+/** Of builders that were killed. */
+function removeLeftOvers(): void {
+  for (const name of readdirSync(tmpdir())) {
+    if (!name.startsWith(PREFIX)) continue;
+    const path = join(tmpdir(), name);
+    try {
+      if (Date.now() - statSync(path).mtimeMs > KEPT_MS) rmSync(path, { recursive: true, force: true });
+    } catch {
+      // Another user's, or gone meanwhile.
+    }
+  }
 }
 
 async function listen(child: ChildProcess, plan: RecordingOrder, options: BuildOptions & { cancel: () => void }): Promise<Awaited<Build['done']>> {

@@ -3,14 +3,10 @@
  * it goes even where the process is killed half way. Runs in the agent, and where snapshots are built.
  */
 import { mkdtempSync, rmSync } from 'node:fs';
-import { join } from 'node:path';
 
-/** Short, since it may hold sockets: below a host's directory, their paths are no longer than those of instances. */
-const PREFIX = 'carton-';
-
-/** Settles as `use` does. */
-export async function inWorkingDirectory<T>(parent: string, use: (directory: string) => Promise<T>): Promise<T> {
-  const directory = mkdtempSync(join(parent, PREFIX));
+/** Settles as `use` does. The directory's path is `prefix` and six characters. */
+export async function inWorkingDirectory<T>(prefix: string, use: (directory: string) => Promise<T>): Promise<T> {
+  const directory = mkdtempSync(prefix);
   try {
     return await use(directory);
   } finally {

@@ -45,7 +45,7 @@ export async function runFunctionProcess(plan: RecordingPlan, snapshot: Snapshot
   const child = spawn(process.execPath, [ENTRY, JSON.stringify(boot)], { cwd: plan.application.baseDir, stdio: ['ignore', 'pipe', 'pipe', 'pipe'], detached: true });
   const texts = [child.stdout, child.stderr].map((stream) => textOf(stream as Readable));
   const closed = new Promise<number | null>((resolve) => child.once('close', resolve));
-  await inWorkingDirectory(tmpdir(), (directory) => rehearse({
+  await inWorkingDirectory(path.join(tmpdir(), 'ec-'), (directory) => rehearse({
     directory,
     functions: plan.functions,
     warmUps: calls,

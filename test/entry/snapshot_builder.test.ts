@@ -140,7 +140,7 @@ describe('the builder of snapshots', () => {
   });
 
   it('removes what recordings left in the directory for temporary files, after its time', async () => {
-    const [old, fresh] = [0, 1].map(() => mkdtempSync(path.join(tmpdir(), 'carton-rehearsal-'))) as [string, string];
+    const [old, fresh] = [0, 1].map(() => mkdtempSync(path.join(tmpdir(), 'carton-recording-'))) as [string, string];
     const longAgo = new Date(Date.now() - 24 * 3_600_000);
     utimesSync(old, longAgo, longAgo);
     await build();

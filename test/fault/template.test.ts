@@ -83,7 +83,7 @@ describe('a host that forks', () => {
 
   it('leaves nothing of what templates needed to boot', async () => {
     await ask(cluster, 'look');
-    const left = (): string[] => readdirSync(cluster.directory, { recursive: true }).map(String).filter((name) => path.basename(name).startsWith('carton-'));
+    const left = (): string[] => readdirSync(cluster.directory, { recursive: true }).map(String).filter((name) => path.basename(name).startsWith('boot-'));
     await eventually('none left', () => left().length === 0, { seen: left });
   });
 
