@@ -126,9 +126,10 @@ async function coldRequest(host: EggHost, template?: string): Promise<number> {
 
 async function firstStart(host: EggHost): Promise<number> {
   await noInstance(host);
-  const { revision } = host.processes;
+  const { revision, ahead } = host.processes;
   if (revision === undefined) throw new Error('expected a template of the application, and there is none');
-  kill(revision);
+  // Those that were forked from it already would answer without it.
+  for (const pid of [revision, ...ahead]) kill(pid);
   const ms = await firstByte({ port: host.port, path: FUNCTION_PATH });
   if (host.processes.root === undefined || host.processes.revision === undefined) throw new Error('expected the application\'s template to be forked from the root anew');
   return ms;

@@ -21,6 +21,8 @@ export interface HostProcesses {
   readonly workers: number[];
   readonly root: number | undefined;
   readonly revision: number | undefined;
+  /** Forks that wait to become instances. */
+  readonly ahead: number[];
   readonly instances: number[];
 }
 
@@ -35,6 +37,7 @@ const PARENT_FIELD = 1;
 const INSTANCE = /^egg-carton [^:]/;
 const ROOT = /^egg-carton: root template/;
 const REVISION = /^egg-carton: template of /;
+const AHEAD = /^egg-carton: fork ahead/;
 const WORKER = /app_worker/;
 
 export class EggHost {
@@ -60,13 +63,14 @@ export class EggHost {
   }
 
   get processes(): HostProcesses {
-    const found = { host: [] as number[], workers: [] as number[], instances: [] as number[], root: undefined as number | undefined, revision: undefined as number | undefined };
+    const found = { host: [] as number[], workers: [] as number[], ahead: [] as number[], instances: [] as number[], root: undefined as number | undefined, revision: undefined as number | undefined };
     for (const pid of treeOf(this.#master.pid)) {
       const command = commandOf(pid);
       // A fork that does not know yet whom it serves has its template's name.
       const isRevision = REVISION.test(command);
       if (ROOT.test(command)) found.root = pid;
       else if (isRevision && parentOf(pid) === found.root) found.revision = pid;
+      else if (AHEAD.test(command)) found.ahead.push(pid);
       else if (isRevision || INSTANCE.test(command)) found.instances.push(pid);
       else found.host.push(pid);
       if (WORKER.test(command)) found.workers.push(pid);

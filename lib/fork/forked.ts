@@ -19,6 +19,8 @@ export interface ForkedProcess {
 
 export function takeOver({ pid, socket, exit }: Forked): ForkedProcess {
   const channel = new Socket({ fd: socket, readable: true, writable: true });
+  // One that died before it had read all that it was told: its end says it.
+  channel.on('error', () => undefined);
   const lastByte = new Promise((resolve) => channel.once('close', resolve)).then(() => lookFor(pid));
   let isRunning = true;
   const status = exit.then((how) => {
@@ -64,7 +66,7 @@ export class ForkAhead {
    * `CARTON_FORK_FAILED`, after which it still waits.
    */
   begin(argument: unknown, descriptors: readonly number[] = []): ForkedProcess {
-    begin(this.#forked, { request: { kind: 'fork', argument }, descriptors }, this.#isWaiting);
+    begin(this.#forked, { beginning: { argument }, descriptors }, this.#isWaiting);
     this.#isWaiting = false;
     return takeOver(this.#forked);
   }

@@ -7,7 +7,7 @@ import { CartonError, describe } from '../support/errors';
 import { killGroup } from '../support/host_process';
 import { exitOf, type Exit } from './children';
 import { PAYLOAD_LIMIT, type Control } from './control';
-import type { ForkOrder, ForkRequest } from './inside/life';
+import type { Beginning, ForkOrder } from './inside/life';
 import { forker, OP } from './native';
 
 /** Requests under way: a template answers one at a time, and each holds a descriptor of the kernel's small store. */
@@ -23,15 +23,16 @@ export interface Forked {
   readonly exit: Promise<Exit>;
 }
 
-/** What a fork is to be, and the descriptors that go with it: of its own, the caller keeps what it had. */
-export interface Beginning {
-  readonly request: ForkRequest;
+/** What a fork is told, and the descriptors that go with it: copies, the caller keeps what it had. */
+export interface Told {
+  readonly beginning: Beginning;
   readonly descriptors: readonly number[];
 }
 
 interface Asked {
+  readonly kind: ForkOrder['kind'];
   /** Undefined: it is forked ahead of time, and told later. */
-  readonly beginning: { readonly payload: string; readonly descriptors: readonly number[] } | undefined;
+  readonly told: { readonly payload: string; readonly descriptors: readonly number[] } | undefined;
   resolve(forked: Forked): void;
   reject(error: CartonError): void;
 }
@@ -47,13 +48,16 @@ export class Requests {
     this.#control = control;
   }
 
-  /** Without a beginning the fork waits for `begin`. Rejects with `CARTON_FORK_ARGUMENT`, `CARTON_FORK_FAILED`, or with what `end` is given. */
-  ask(beginning?: Beginning): Promise<Forked> {
+  /**
+   * One that is told nothing waits for `begin`. Rejects with `CARTON_FORK_ARGUMENT`, `CARTON_FORK_FAILED`, or with what
+   * `end` is given.
+   */
+  ask(kind: ForkOrder['kind'], told?: Told): Promise<Forked> {
     return new Promise((resolve, reject) => {
       if (this.#ended !== undefined) return reject(this.#ended);
       if (this.#waiting.length >= WAITING_LIMIT) return reject(failure(`at most ${WAITING_LIMIT} requests that wait`, 'another one'));
-      const encoded = beginning && { payload: encode(beginning.request), descriptors: beginning.descriptors };
-      this.#waiting.push({ beginning: encoded, resolve, reject });
+      const encoded = told && { payload: encode(told.beginning), descriptors: told.descriptors };
+      this.#waiting.push({ kind, told: encoded, resolve, reject });
       this.#next();
     });
   }
@@ -108,11 +112,11 @@ export class Requests {
     }
     const [ours, theirs] = pair;
     const id = (this.#lastId = (this.#lastId + 1) % 0x7fffffff);
-    const { beginning } = asked;
+    const { kind, told } = asked;
     try {
       // What it is to be waits for it in its own socket.
-      if (beginning !== undefined) forker().send(ours, OP.begin, 0, beginning.payload, beginning.descriptors);
-      this.#control.send(OP.fork, id, JSON.stringify({ isAhead: beginning === undefined } satisfies ForkOrder), [theirs]);
+      if (told !== undefined) forker().send(ours, OP.begin, 0, told.payload, told.descriptors);
+      this.#control.send(OP.fork, id, JSON.stringify({ kind, isAhead: told === undefined } satisfies ForkOrder), [theirs]);
       this.#asked.set(id, { ...asked, socket: ours });
     } catch (cause) {
       forker().close(ours);
@@ -129,9 +133,12 @@ export class Requests {
   }
 }
 
-/** Tells a process that waits for it what it is to be. Throws `CARTON_FORK_ARGUMENT`, `CARTON_FORK_FAILED` or `CARTON_FORK_ENDED`. */
-export function begin({ pid, socket }: Forked, { request, descriptors }: Beginning, isWaiting: boolean): void {
-  const payload = encode(request);
+/**
+ * Tells a process that waits for it what it is to be. Throws `CARTON_FORK_ARGUMENT`, `CARTON_FORK_FAILED` or
+ * `CARTON_FORK_ENDED`.
+ */
+export function begin({ pid, socket }: Forked, { beginning, descriptors }: Told, isWaiting: boolean): void {
+  const payload = encode(beginning);
   if (!isWaiting) throw new CartonError('CARTON_FORK_ENDED', { of: `process ${pid}` });
   try {
     forker().send(socket, OP.begin, 0, payload, descriptors);
@@ -145,10 +152,10 @@ function isGone(error: unknown): boolean {
   return ['EPIPE', 'ECONNRESET'].includes((error as NodeJS.ErrnoException).code ?? '');
 }
 
-function encode(request: ForkRequest): string {
+function encode(beginning: Beginning): string {
   let payload: string;
   try {
-    payload = JSON.stringify(request);
+    payload = JSON.stringify(beginning);
   } catch (cause) {
     throw new CartonError('CARTON_FORK_ARGUMENT', { expected: 'what JSON can hold', got: describe(cause), cause });
   }

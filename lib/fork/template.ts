@@ -115,7 +115,7 @@ export class Template {
   /** Another template, forked from this one: it inherits all that is loaded here. */
   async derive({ program, argument, timeoutMs = READY_MS, signal }: DeriveOptions): Promise<Template> {
     const started = performance.now();
-    const asked = this.#requests.ask({ request: { kind: 'template', program, argument }, descriptors: [] });
+    const asked = this.#requests.ask('template', { beginning: { program, argument }, descriptors: [] });
     const { pid, socket, exit } = await inTime(asked, { timeoutMs, signal }, () => {
       asked.then(discard, () => undefined);
     });
@@ -127,12 +127,12 @@ export class Template {
    * caller's to close. Rejects with `CARTON_FORK_ARGUMENT`, `CARTON_FORK_FAILED` or `CARTON_FORK_ENDED`.
    */
   async fork(argument: unknown, descriptors: readonly number[] = []): Promise<ForkedProcess> {
-    return takeOver(await this.#requests.ask({ request: { kind: 'fork', argument }, descriptors }));
+    return takeOver(await this.#requests.ask('fork', { beginning: { argument }, descriptors }));
   }
 
   /** Forks a process that stands by until it is told its argument. Rejects as `fork` does. */
   async forkAhead(): Promise<ForkAhead> {
-    return new ForkAhead(await this.#requests.ask());
+    return new ForkAhead(await this.#requests.ask('fork'));
   }
 
   /**

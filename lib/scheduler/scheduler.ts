@@ -320,12 +320,12 @@ export class Scheduler implements InstanceListener, WorkerListener {
     const { clock, log } = this.#options.environment;
     const instance = LiveInstance.launched(sandbox, boot, clock, this);
     this.#live.set(boot.id, instance);
-    this.#note(boot.id, sandbox.pid);
     if (boot.mocks !== this.#mocks) instance.setMocks(this.#mocks).catch((error: unknown) => log.warn(describe(error)));
     // It may have been taken back while its process came to be.
-    if (this.#state.instances.get(boot.id)?.phase !== 'launching') return instance.kill();
+    if (this.#state.instances.get(boot.id)?.phase !== 'launching') instance.kill();
     // Workers connect while it comes up.
-    if (instance.isReachable) this.#pushInstances(instance.group);
+    else if (instance.isReachable) this.#pushInstances(instance.group);
+    this.#note(boot.id, sandbox.pid);
   }
 
   #note(id: string, pid: number): void {

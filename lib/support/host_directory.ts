@@ -24,6 +24,7 @@ export class HostDirectory {
   readonly path: string;
   readonly #root: string;
   #created = false;
+  #key: Buffer | undefined;
 
   /**
    * @param configured `carton.directory`; null for `<tmpdir>/egg-carton-<uid>`
@@ -71,7 +72,8 @@ export class HostDirectory {
 
   /** Derives a token of 32 hexadecimal digits. Every holder of the key derives the same. */
   token(purpose: TokenPurpose): string {
-    return createHmac('sha256', readFileSync(this.#keyPath)).update(purpose).digest('hex').slice(0, 32);
+    this.#key ??= readFileSync(this.#keyPath);
+    return createHmac('sha256', this.#key).update(purpose).digest('hex').slice(0, 32);
   }
 
   /** Whether an agent has made the directory. */

@@ -39,14 +39,15 @@ export interface Surroundings {
   readonly lingers: boolean;
 }
 
-/** An order to fork, as JSON. */
+/** An order to fork, as JSON: a process of the program, or a template of its own. */
 export interface ForkOrder {
+  readonly kind: 'fork' | 'template';
   /** Nobody waits for the fork yet: it is told later what it is to be. */
   readonly isAhead: boolean;
 }
 
-/** What a fork is to be, as JSON: a process of the program, or a template of its own. */
-export type ForkRequest = { readonly kind: 'fork'; readonly argument: unknown } | ({ readonly kind: 'template' } & TemplateOrder);
+/** What a fork is told on its own socket, as JSON: its argument, or its order as a template. */
+export type Beginning = { readonly argument: unknown } | TemplateOrder;
 
 /** Title of a process that does not know yet what it is to be. */
 const AHEAD = 'egg-carton: fork ahead of time';
@@ -57,7 +58,8 @@ const SIGN_MS = 500;
 interface Warmed {
   readonly program: TemplateProgram;
   readonly state: unknown;
-  readonly origins: Origins;
+  /** Those that run in the template. */
+  readonly timers: readonly NodeJS.Timeout[];
 }
 
 /** Makes this process a template. `inherited` is the state of the one that it was forked from. */
@@ -78,12 +80,12 @@ export async function beTemplate(order: TemplateOrder, surroundings: Surrounding
   const baseline = await baselineOf(control);
   const origins = new Origins();
   origins.start();
-  let warmed: Warmed;
+  let warmed: Omit<Warmed, 'timers'>;
   try {
     // In a template that was forked: what its hooks open is its own, and to be closed before the next fork.
     await runAfterRestore();
     const program = await load(order.program);
-    warmed = { program, state: await program.warm(order.argument, inherited), origins };
+    warmed = { program, state: await program.warm(order.argument, inherited) };
   } catch (error) {
     tell(OP.bootFailed, toWire(bootFailure(error, order.program)));
     return native.exit(1);
@@ -104,7 +106,7 @@ export async function beTemplate(order: TemplateOrder, surroundings: Surrounding
     settleIdentity();
     if (!isStill) refuse([{ kind: 'request', what: 'work that begins anew again and again', owner: null }]);
     tell(OP.ready, {});
-    rest(warmed, surroundings, reopened);
+    rest({ ...warmed, timers: origins.timers() }, surroundings, reopened);
   });
 }
 
@@ -147,26 +149,32 @@ function rest(warmed: Warmed, surroundings: Surroundings, reopened: readonly num
   }
 }
 
-/** In a fork. */
-function wake({ program, state, origins }: Warmed, surroundings: Surroundings, { order, pid, fd }: { order: ForkOrder; pid: number; fd: number }): void {
+/** In a fork. Whatever does not depend on what it is to be comes before it is told. */
+function wake(warmed: Warmed, surroundings: Surroundings, { order, pid, fd }: { order: ForkOrder; pid: number; fd: number }): void {
   const { native, host } = surroundings;
   if (order.isAhead) native.copyWritten();
   restoreIdentity(pid);
   takeOverExits(native);
   restoreEntropy();
-  if (order.isAhead) process.title = AHEAD;
-  const { payload, fds } = native.receive(fd, host);
-  // Whatever it waited for, it begins now.
-  if (order.isAhead) restoreIdentity(pid);
-  restartTimers(origins);
-  const request = JSON.parse(payload) as ForkRequest;
-  if (request.kind === 'template') return void beTemplate(request, { ...surroundings, control: fd, lingers: false }, state);
+  if (order.kind === 'template') return beBelow(warmed, { ...surroundings, control: fd, lingers: false });
   stopNotingPools();
   native.endWith(host);
   const channel = new Socket({ fd, readable: true, writable: true });
-  const fork: Fork = { channel, argument: request.argument, descriptors: fds, restored: runAfterRestore() };
+  if (order.isAhead) process.title = AHEAD;
+  const { payload, fds } = native.receive(fd, host);
+  // However long it waited, it begins now.
+  if (order.isAhead) restoreIdentity(pid);
+  restartTimers(warmed.timers);
+  const { argument } = JSON.parse(payload) as { readonly argument: unknown };
+  const fork: Fork = { channel, argument, descriptors: fds, restored: runAfterRestore() };
   // Whoever does not ask learns it like any rejection that nobody heard; asking later is not too late.
-  program.run?.(fork, state);
+  warmed.program.run?.(fork, warmed.state);
+}
+
+function beBelow({ timers, state }: Warmed, surroundings: Surroundings): void {
+  const { payload } = surroundings.native.receive(surroundings.control, surroundings.host);
+  restartTimers(timers);
+  void beTemplate(JSON.parse(payload) as TemplateOrder, surroundings, state);
 }
 
 function bootFailure(cause: unknown, program: string): CartonError {

@@ -22,7 +22,7 @@ describe('timers of a template, in a fork', () => {
     const done = new Promise((resolve) => setTimeout(resolve, DELAY_MS));
     passTime(2 * DELAY_MS);
 
-    restartTimers({ timers: () => [cleared, interval, silent, over] });
+    restartTimers([cleared, interval, silent, over]);
     fired.length = 0;
     assert.equal(silent.hasRef(), false);
     assert.equal(interval.hasRef(), true);

@@ -14,8 +14,8 @@ function forgetsDate({ _onTimeout }: NodesTimeout): boolean {
   return typeof _onTimeout === 'function' && _onTimeout.name === 'resetCache' && String(_onTimeout).includes('utcCache');
 }
 
-/** `origins` tells of the timers that somebody set, those that are over or cancelled among them. */
-export function restartTimers(origins: { timers(): Iterable<NodeJS.Timeout> }): void {
+/** `timers`: those that somebody set, some of which may be over or cancelled by now. */
+export function restartTimers(timers: Iterable<NodeJS.Timeout>): void {
   // `refresh` keeps what `unref` and `ref` said, and an interval's delay.
-  for (const timer of origins.timers() as Iterable<NodesTimeout>) if (timer._destroyed === false && !forgetsDate(timer)) timer.refresh();
+  for (const timer of timers as Iterable<NodesTimeout>) if (timer._destroyed === false && !forgetsDate(timer)) timer.refresh();
 }
