@@ -8,7 +8,7 @@ import { join, sep } from 'node:path';
 import { Template, type ForkedProcess } from '../fork/template';
 import type { ProcessBoot } from '../protocol/control';
 import { functionFlags, withoutInspector } from '../sandbox/flags';
-import { ForkLauncher } from '../sandbox/fork';
+import { ForkLauncher, type Derived, type DeriveOrder, type SelfTest } from '../sandbox/fork';
 import type { Loading } from '../sandbox/spawn';
 import type { FunctionSpec } from '../spec/types';
 import { delay } from '../support/clock';
@@ -42,7 +42,7 @@ export function forkLauncher(options: HostTemplatesOptions): ForkLauncher {
   const { clock, log } = options.environment;
   return new ForkLauncher({
     startRoot: (signal) => startRoot(options, signal),
-    derive: (root, signal) => derive(root, options, signal),
+    derive: (root, order) => derive(root, options, order),
     isMemoryShort,
     selfTest: (fork) => selfTest(fork, options),
     study: (template) => study(template, options),
@@ -96,22 +96,29 @@ function rootWith(framework: RootArgument['framework'], { environment, directory
   }));
 }
 
-async function derive(root: Template, { environment, directory, process: boot, loading, functions }: HostTemplatesOptions, signal: AbortSignal): Promise<Template> {
-  const { config, development } = environment;
-  const plan: RevisionPlan = {
-    boot: { ...boot, ...loading() },
-    functions: development ? [] : functions(),
-    warmUps: development ? [] : config.snapshot.warmUps,
-  };
+type Warming = Pick<RevisionPlan, 'functions' | 'warmUps'>;
+
+const NOTHING: Warming = { functions: [], warmUps: [] };
+
+/** What templates of the application warm. In development nothing, so that an edit of one function leaves the others alone. */
+function warming({ environment: { config, development }, functions }: HostTemplatesOptions): Warming {
+  return development ? NOTHING : { functions: functions(), warmUps: config.snapshot.warmUps };
+}
+
+async function derive(root: Template, options: HostTemplatesOptions, { isQuick, signal }: DeriveOrder): Promise<Derived> {
+  const { environment: { config }, directory, process: boot, loading } = options;
+  const all = warming(options);
+  const plan: RevisionPlan = { boot: { ...boot, ...loading() }, ...(isQuick ? NOTHING : all) };
   const planPath = directory().templatePath;
   writeFileSync(planPath, JSON.stringify(plan), { mode: 0o600 });
   try {
-    return await inWorkingDirectory(workingPrefix(directory()), (working) => root.derive({
+    const template = await inWorkingDirectory(workingPrefix(directory()), (working) => root.derive({
       program: REVISION,
       argument: { planPath, directory: working } satisfies RevisionArgument,
       timeoutMs: config.launchTimeoutMs * TEMPLATE_SHARE,
       signal,
     }));
+    return { template, isWhole: !isQuick || all.functions.length + all.warmUps.length === 0 };
   } catch (error) {
     // Where the root cannot fork, a process may still be spawned.
     if (codeOf(error) !== 'CARTON_FORK_FAILED') throw error;
@@ -119,41 +126,48 @@ async function derive(root: Template, { environment, directory, process: boot, l
   }
 }
 
-async function selfTest(fork: ForkedProcess, { environment: { clock }, directory }: HostTemplatesOptions): Promise<void> {
+/** Resolves once it has answered. How it ends is told apart: nobody need wait for that. */
+async function selfTest(fork: ForkedProcess, { environment: { clock }, directory }: HostTemplatesOptions): Promise<SelfTest> {
   const failed = (got: string): CartonError => new CartonError('CARTON_FORK_BOOT_FAILED', { expected: 'a fork that answers and ends', got });
-  const late = delay(clock, SELF_TEST_MS).then(() => Promise.reject(failed(`nothing within ${SELF_TEST_MS} ms`)));
-  try {
-    const exit = await Promise.race([late, inWorkingDirectory(workingPrefix(directory()), (working) => rehearse({
-      directory: working,
-      launch: () => Promise.resolve(fork),
-      functions: [],
-      warmUps: [],
-      onWarning: (message) => {
-        throw failed(message);
-      },
-    }))]);
-    if (exit.code !== 0) throw failed(`exit code ${exit.code}, signal ${exit.signal}`);
-  } catch (error) {
-    // Whatever it is: an application that works otherwise is not to fail for it.
-    throw codeOf(error) === 'CARTON_FORK_BOOT_FAILED' ? error : failed(describe(error));
-  } finally {
+  const inTime = <T>(done: Promise<T>): Promise<T> => Promise.race([done, delay(clock, SELF_TEST_MS).then(() => Promise.reject(failed(`nothing within ${SELF_TEST_MS} ms`)))]);
+  // Whatever it is: an application that works otherwise is not to fail for it.
+  const asFailure = (error: unknown): never => {
     fork.kill();
-  }
+    throw codeOf(error) === 'CARTON_FORK_BOOT_FAILED' ? error : failed(describe(error));
+  };
+  let onAnswered: () => void = () => undefined;
+  const answered = new Promise<void>((resolve) => (onAnswered = resolve));
+  const rehearsed = inWorkingDirectory(workingPrefix(directory()), (working) => rehearse({
+    directory: working,
+    launch: () => Promise.resolve(fork),
+    ...NOTHING,
+    onWarning: (message) => {
+      throw failed(message);
+    },
+    onAnswered,
+  }));
+  const ended = inTime(rehearsed).then((exit) => {
+    if (exit.code !== 0) throw failed(`exit code ${exit.code}, signal ${exit.signal}`);
+  }).catch(asFailure);
+  await Promise.race([answered, ended]);
+  return { ended };
 }
 
 /** Once, for what is the same in all instances. What fails is the functions' own, and told where they are called. */
-async function study(template: Template, { environment: { config, development }, directory, functions }: HostTemplatesOptions): Promise<void> {
+async function study(template: Template, options: HostTemplatesOptions): Promise<void> {
   const fork = await template.fork(null);
+  const late = options.environment.clock.after(SELF_TEST_MS, () => fork.kill());
+  void template.ended.then(() => fork.kill());
   try {
-    await inWorkingDirectory(workingPrefix(directory()), (working) => rehearse({
+    await inWorkingDirectory(workingPrefix(options.directory()), (working) => rehearse({
       directory: working,
       launch: () => Promise.resolve(fork),
-      functions: development ? [] : functions(),
-      warmUps: development ? [] : config.snapshot.warmUps,
+      ...warming(options),
       onWarning: () => undefined,
       onAnswered: () => template.learn(fork),
     }));
   } finally {
+    late.cancel();
     fork.kill();
   }
 }

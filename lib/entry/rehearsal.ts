@@ -20,8 +20,9 @@ import type { Sandbox, SandboxExit } from '../sandbox/launcher';
 import { LiveInstance } from '../scheduler/live_instance';
 import type { FunctionSpec } from '../spec/types';
 
-const NO_OP = 'egg-carton no-op';
 const TIMEOUT_MS = 10_000;
+/** A function that does nothing. */
+const NO_OP = ownFunction('egg-carton no-op', 'no_op');
 
 export interface Rehearsal {
   /** For sockets. */
@@ -30,7 +31,7 @@ export interface Rehearsal {
   /** Loaded in any case; invoked are `noOp` and what `warmUps` names. */
   readonly functions: readonly FunctionSpec[];
   readonly warmUps: readonly WarmUp[];
-  /** How often each is invoked. @default 1 */
+  /** How often each of them is. @default 1 */
   readonly rounds?: number;
   /** An invocation failed. What it throws ends the rehearsal. */
   readonly onWarning: (message: string) => void;
@@ -40,13 +41,12 @@ export interface Rehearsal {
 
 /** Resolves with the exit of the instance. Rejects with the error of its boot. */
 export async function rehearse({ directory, launch, functions, warmUps, rounds = 1, onWarning, onAnswered }: Rehearsal): Promise<SandboxExit> {
-  const specs = [...functions, noOpSpec()];
+  const specs = [...functions, NO_OP];
   const boot = bootOf(directory, specs);
   const sandbox = await launch(boot);
   const instance = await ready(boot, sandbox);
   const session = await connectSession(boot.socketPath, boot.callToken, () => ({ onClosed: () => undefined }));
-  const once = [{ function: NO_OP, args: [] }, ...warmUps];
-  for (const { function: name, args } of Array.from({ length: rounds }, () => once).flat()) {
+  for (const { function: name, args } of [{ function: NO_OP.name, args: [] }, ...Array.from({ length: rounds }, () => warmUps).flat()]) {
     const index = specs.findIndex((spec) => spec.name === name);
     const error = index < 0 ? new CartonError('CARTON_INGRESS_UNKNOWN_FUNCTION', { of: `function "${name}"` }) : await invoke(session, index, args);
     if (error !== undefined) onWarning(`the warm-up of function "${name}" failed: ${error.code} ${error.message}`);
@@ -131,10 +131,11 @@ function bootOf(directory: string, functions: readonly FunctionSpec[]): Instance
   };
 }
 
-function noOpSpec(): FunctionSpec {
+/** A function of this package, in a file of this directory. */
+export function ownFunction(name: string, file: string): FunctionSpec {
   return {
-    name: NO_OP,
-    file: join(__dirname, 'no_op'),
+    name,
+    file: join(__dirname, file),
     exportName: 'default',
     triggers: [],
     group: 'rehearsal',

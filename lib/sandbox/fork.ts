@@ -3,7 +3,7 @@
  * agent, keeps both templates there, and makes them anew when they end.
  *
  * 1. A launch waits for the template where one is being made; it rejects where none can be made now, with the reason.
- * 2. A template is used only after a fork of it has passed `selfTest`.
+ * 2. A template is used only after a fork of it has answered `selfTest`, and no longer once that fork does not end well.
  * 3. What failed is tried again when its back-off says, and no sooner; what was refused, not before the files change.
  * 4. `close` ends at once what is being made, and all that was made.
  */
@@ -21,9 +21,9 @@ export interface ForkOptions {
   /** Starts a root template. Aborted, it ends what it has started, and rejects. */
   readonly startRoot: (signal: AbortSignal) => Promise<Template>;
   /** Forks a template of the application from it. Aborted, it does as `startRoot`. */
-  readonly derive: (root: Template, signal: AbortSignal) => Promise<Template>;
-  /** Has a fork answer once and end. Rejects where it does not. */
-  readonly selfTest: (fork: ForkedProcess) => Promise<void>;
+  readonly derive: (root: Template, order: DeriveOrder) => Promise<Derived>;
+  /** Has a fork answer once and end. Rejects where it does not answer. */
+  readonly selfTest: (fork: ForkedProcess) => Promise<SelfTest>;
   /** Has the template see what its forks write, by one that does what instances do. */
   readonly study: (template: Template) => Promise<void>;
   /** Processes to keep forked ahead of time. */
@@ -32,6 +32,23 @@ export interface ForkOptions {
   readonly isMemoryShort: () => boolean;
   readonly clock: Clock;
   readonly log: HostLog;
+}
+
+export interface DeriveOrder {
+  /** Somebody may wait for it: what only makes forks faster may be left out. */
+  readonly isQuick: boolean;
+  readonly signal: AbortSignal;
+}
+
+export interface Derived {
+  readonly template: Template;
+  /** Nothing was left out. */
+  readonly isWhole: boolean;
+}
+
+export interface SelfTest {
+  /** Rejects where the fork that has answered does not end as it should. */
+  readonly ended: Promise<void>;
 }
 
 /** Milliseconds for a fork, which takes two, behind as many as may wait for the same template. */
@@ -66,7 +83,7 @@ export class ForkLauncher implements Launcher {
     const onDue = (): void => this.replenish();
     this.#options = options;
     this.#root = new Slot({ make: () => options.startRoot(this.#closing.signal), onDue, clock, log });
-    this.#revision = new Slot({ make: () => this.#makeRevision(), root: this.#root, onDue, clock, log });
+    this.#revision = new Slot({ make: () => this.#makeRevision({ isQuick: true }), root: this.#root, onDue, clock, log });
     this.#usedAt = clock.now();
     this.#look = options.clock.every(LOOK_MS, () => this.#retireUnused());
   }
@@ -158,12 +175,15 @@ export class ForkLauncher implements Launcher {
     template.collect();
   }
 
-  async #makeRevision(): Promise<Template> {
+  async #makeRevision({ isQuick }: { isQuick: boolean }): Promise<Template> {
     const root = await this.#root.take();
-    const template = await this.#options.derive(root, this.#closing.signal);
+    const { template, isWhole } = await this.#options.derive(root, { isQuick, signal: this.#closing.signal });
     await this.#test(template);
     this.#uncollected = template;
-    this.#ahead = new ForksAhead(template, { count: this.#options.ahead, study: () => this.#options.study(template), clock: this.#options.clock });
+    const { ahead: count, study, clock } = this.#options;
+    // One that is not whole is replaced once nobody waits.
+    const before = isWhole ? () => study(template) : () => this.#revision.renew(() => this.#makeRevision({ isQuick: false }));
+    this.#ahead = new ForksAhead(template, { count, before: isWhole && count === 0 ? undefined : before, clock });
     // Whoever waits comes first.
     if (this.#waiting === 0) this.#collect(template);
     this.#ahead.replenishSoon();
@@ -182,7 +202,8 @@ export class ForkLauncher implements Launcher {
     if (this.#isClosed) end();
     try {
       fork = await this.#inTime(template, template.fork(null));
-      await this.#options.selfTest(fork);
+      const { ended } = await this.#options.selfTest(fork);
+      ended.catch((error: unknown) => this.#revision.condemn(template, error));
     } catch (error) {
       end();
       await template.left;

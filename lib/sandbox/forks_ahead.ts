@@ -7,19 +7,19 @@ import type { Clock, Timer } from '../support/clock';
 
 export interface ForksAheadOptions {
   readonly count: number;
-  /** Called once, before the first of them is forked. What it rejects with is nobody's. */
-  readonly study: () => Promise<void>;
+  /** To be done once before the first of them is forked, when nobody waits. What it rejects with is nobody's. */
+  readonly before?: () => Promise<void>;
   readonly clock: Clock;
 }
 
 /** Milliseconds without a launch, after which the machine is thought to have time for the next. */
-const QUIET_MS = 20;
+const QUIET_MS = 100;
 
 export class ForksAhead {
   readonly #template: Template;
   readonly #options: ForksAheadOptions;
   readonly #waiting: ForkAhead[] = [];
-  #studied: Promise<void> | undefined;
+  #done: Promise<void> | undefined;
   #asked = 0;
   #soon: Timer | undefined;
   #closed = false;
@@ -38,7 +38,8 @@ export class ForksAhead {
   /** Makes those that are missing, once nothing was launched for a while. */
   replenishSoon(): void {
     this.#soon?.cancel();
-    if (this.#closed || this.#options.count === 0) return;
+    const { count, before } = this.#options;
+    if (this.#closed || (count === 0 && (before === undefined || this.#done !== undefined))) return;
     this.#soon = this.#options.clock.after(QUIET_MS, () => void this.#replenish());
   }
 
@@ -49,7 +50,7 @@ export class ForksAhead {
   }
 
   async #replenish(): Promise<void> {
-    await (this.#studied ??= this.#options.study().catch(() => undefined));
+    await (this.#done ??= this.#options.before?.().catch(() => undefined));
     while (!this.#closed && this.#waiting.length + this.#asked < this.#options.count) void this.#add();
   }
 

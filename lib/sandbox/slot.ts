@@ -86,6 +86,31 @@ export class Slot {
     return made;
   }
 
+  /** Has another one made while the present one serves, and puts it in its place. What fails leaves the present one. */
+  async renew(make: () => Promise<Template>): Promise<void> {
+    const { clock } = this.#options;
+    const [old, since, wall] = [this.#made, clock.now(), clock.wall()];
+    const made = make();
+    const template = await made.catch(() => undefined);
+    if (template === undefined) return;
+    // Meanwhile it was dismissed, or has ended.
+    if (this.#made !== old || this.#closed) return this.#end(made);
+    if (old !== undefined) this.#end(old);
+    this.#made = made;
+    this.#since = wall;
+    void template.ended.then(() => this.#lost(made, clock.now() - since));
+  }
+
+  /** What was thought to be good is not. */
+  condemn(template: Template, error: unknown): void {
+    const made = this.#made;
+    void made?.then((present) => {
+      if (present !== template) return;
+      this.#failed(made, error);
+      this.#end(made);
+    });
+  }
+
   /** It ended, which was noticed elsewhere first. */
   forget(made: Promise<Template>): void {
     if (this.#made === made) this.#made = undefined;
@@ -98,9 +123,7 @@ export class Slot {
     this.#failures = 0;
     this.#retryAt = 0;
     this.#retry?.cancel();
-    if (made === undefined) return;
-    const ending = made.then(endOf, () => undefined).then(() => void this.#ending.delete(ending));
-    this.#ending.add(ending);
+    if (made !== undefined) this.#end(made);
   }
 
   /** Resolves when all have ended. */
@@ -108,6 +131,11 @@ export class Slot {
     this.#closed = true;
     this.dismiss();
     await Promise.all(this.#ending);
+  }
+
+  #end(made: Promise<Template>): void {
+    const ending = made.then(endOf, () => undefined).then(() => void this.#ending.delete(ending));
+    this.#ending.add(ending);
   }
 
   /** A template ended by itself, or was killed. */

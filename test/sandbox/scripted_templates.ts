@@ -6,7 +6,7 @@ import assert from 'node:assert/strict';
 import { PAYLOAD_LIMIT } from '../../lib/fork/control';
 import type { Template } from '../../lib/fork/template';
 import type { InstanceBoot } from '../../lib/protocol/control';
-import { ForkLauncher } from '../../lib/sandbox/fork';
+import { ForkLauncher, type Derived, type SelfTest } from '../../lib/sandbox/fork';
 import type { Sandbox } from '../../lib/sandbox/launcher';
 import { CartonError } from '../../lib/support/errors';
 import type { HostLog } from '../../lib/support/host_environment';
@@ -68,12 +68,16 @@ export class Scene {
   /** What does not end until it is aborted, or its fork killed. */
   endless: 'root' | 'revision' | 'test' | undefined;
   testFailure: CartonError | undefined;
+  /** Of the end of a fork that has answered. */
+  lateTestFailure: CartonError | undefined;
+  /** Templates that are made quickly are not whole. */
+  leavesOut = false;
   /** The next template of the application answers no fork. */
   nextHangs = false;
   isMemoryShort = false;
   readonly launcher = new ForkLauncher({
     startRoot: (signal) => (this.endless === 'root' ? aborted(signal) : this.#make(this.roots)),
-    derive: (_root, signal) => (this.endless === 'revision' ? aborted(signal) : this.#derive()),
+    derive: (_root, { isQuick, signal }) => (this.endless === 'revision' ? aborted(signal) : this.#derive(isQuick)),
     selfTest: (sandbox) => (this.endless === 'test' ? killed(sandbox) : this.#test()),
     study: () => Promise.resolve(),
     ahead: 0,
@@ -87,12 +91,14 @@ export class Scene {
     return this.revisions.at(-1) ?? assert.fail('no template');
   }
 
-  #derive(): Promise<Template> {
-    return this.failure === undefined ? this.#make(this.revisions) : Promise.reject(this.failure);
+  async #derive(isQuick: boolean): Promise<Derived> {
+    if (this.failure !== undefined) throw this.failure;
+    return { template: await this.#make(this.revisions), isWhole: !isQuick || !this.leavesOut };
   }
 
-  #test(): Promise<void> {
-    return this.testFailure === undefined ? Promise.resolve() : Promise.reject(this.testFailure);
+  async #test(): Promise<SelfTest> {
+    if (this.testFailure !== undefined) throw this.testFailure;
+    return { ended: this.lateTestFailure === undefined ? Promise.resolve() : Promise.reject(this.lateTestFailure) };
   }
 
   #make(list: ScriptedTemplate[]): Promise<Template> {

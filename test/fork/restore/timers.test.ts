@@ -47,7 +47,7 @@ describe('timers of a template, in a fork', () => {
     hook.disable();
     // As a fork of a template that has rested for a while: the next second has begun.
     passTime(3_000);
-    restartTimers({ timers: () => timers });
+    restartTimers(timers);
     await nextRound();
     try {
       assert.notEqual(await answered(), before);
