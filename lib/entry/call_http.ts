@@ -3,10 +3,10 @@
  * invokes it, so that no instance is the first to load and compile what that takes.
  */
 interface MaybeEgg {
-  curl?(url: string, options: object): Promise<unknown>;
+  readonly app?: { curl?(url: string, options: object): Promise<unknown> };
 }
 
-export default async function callHttp(ctx: MaybeEgg, url: string): Promise<void> {
-  await ctx.curl?.(url, { dataType: 'json', contentType: 'json', timeout: 1_000 });
+export default async function callHttp({ app }: MaybeEgg, url: string): Promise<void> {
+  await app?.curl?.(url, { method: 'GET', dataType: 'json', contentType: 'json', timeout: 1_000 });
   await (await fetch(url)).json();
 }
