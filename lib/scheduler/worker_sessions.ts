@@ -57,8 +57,10 @@ export class WorkerSessions {
     this.#broadcast(METHOD.specs, push);
   }
 
+  /** At once: requests wait for it. */
   pushInstances(push: InstancesPush): void {
     this.#broadcast(METHOD.instances, push);
+    for (const session of this.#demands.keys()) session.flush();
   }
 
   /** Demand of these groups over all workers. */
