@@ -11,7 +11,6 @@ import { functionFlags, withoutInspector } from '../sandbox/flags';
 import { ForkLauncher, type Derived, type DeriveOrder, type SelfTest } from '../sandbox/fork';
 import type { Loading } from '../sandbox/spawn';
 import type { FunctionSpec } from '../spec/types';
-import { delay } from '../support/clock';
 import { CartonError, codeOf, describe } from '../support/errors';
 import type { HostDirectory } from '../support/host_directory';
 import type { HostEnvironment } from '../support/host_environment';
@@ -129,12 +128,11 @@ async function derive(root: Template, options: HostTemplatesOptions, { isQuick, 
 /** Resolves once it has answered. How it ends is told apart: nobody need wait for that. */
 async function selfTest(fork: ForkedProcess, { environment: { clock }, directory }: HostTemplatesOptions): Promise<SelfTest> {
   const failed = (got: string): CartonError => new CartonError('CARTON_FORK_BOOT_FAILED', { expected: 'a fork that answers and ends', got });
-  const inTime = <T>(done: Promise<T>): Promise<T> => Promise.race([done, delay(clock, SELF_TEST_MS).then(() => Promise.reject(failed(`nothing within ${SELF_TEST_MS} ms`)))]);
-  // Whatever it is: an application that works otherwise is not to fail for it.
-  const asFailure = (error: unknown): never => {
+  let isLate = false;
+  const late = clock.after(SELF_TEST_MS, () => {
+    isLate = true;
     fork.kill();
-    throw codeOf(error) === 'CARTON_FORK_BOOT_FAILED' ? error : failed(describe(error));
-  };
+  });
   let onAnswered: () => void = () => undefined;
   const answered = new Promise<void>((resolve) => (onAnswered = resolve));
   const rehearsed = inWorkingDirectory(workingPrefix(directory()), (working) => rehearse({
@@ -146,9 +144,14 @@ async function selfTest(fork: ForkedProcess, { environment: { clock }, directory
     },
     onAnswered,
   }));
-  const ended = inTime(rehearsed).then((exit) => {
+  const ended = rehearsed.then((exit) => {
     if (exit.code !== 0) throw failed(`exit code ${exit.code}, signal ${exit.signal}`);
-  }).catch(asFailure);
+  }).catch((error: unknown) => {
+    fork.kill();
+    if (isLate) throw failed(`no end within ${SELF_TEST_MS} ms`);
+    // Whatever it is: an application that works otherwise is not to fail for it.
+    throw codeOf(error) === 'CARTON_FORK_BOOT_FAILED' ? error : failed(describe(error));
+  }).finally(() => late.cancel());
   await Promise.race([answered, ended]);
   return { ended };
 }

@@ -6,7 +6,7 @@
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import type { Duplex } from 'node:stream';
-import { delay, systemClock } from '../support/clock';
+import { settledWithin, systemClock } from '../support/clock';
 import { CartonError, fromWire, type WireError } from '../support/errors';
 import type { WarmUp } from '../support/host_environment';
 import { LIMITS } from '../support/limits';
@@ -69,7 +69,7 @@ export function launchHere(serve: ServeHere): Rehearsal['launch'] {
     }).launch(boot);
     // What the instance said last, such as why it did not boot, is read before its end counts.
     const lastByte = new Promise((resolve) => launched.channel.once('close', resolve));
-    return { ...launched, exited: launched.exited.then((exit) => Promise.race([lastByte, delay(systemClock, LIMITS.lingerMs)]).then(() => exit)) };
+    return { ...launched, exited: launched.exited.then((exit) => settledWithin(systemClock, LIMITS.lingerMs, lastByte).then(() => exit)) };
   };
 }
 

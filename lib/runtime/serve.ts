@@ -6,7 +6,7 @@
 import { rmSync } from 'node:fs';
 import type { Server } from 'node:net';
 import type { Duplex } from 'node:stream';
-import { delay, type Clock } from '../support/clock';
+import { delay, settledWithin, type Clock, type Timer } from '../support/clock';
 import { CartonError, toWire } from '../support/errors';
 import { decodeControl, expectMocks, METHOD, type InstanceBoot, type ProcessBoot } from '../protocol/control';
 import { BeginRecord } from '../rpc/begin_record';
@@ -56,6 +56,8 @@ class InstanceServer {
   /** The application could not be booted, long before anybody waited for it. */
   #failedAhead = false;
   #draining = false;
+  /** While it drains. */
+  #late: Timer | undefined;
   #ended = false;
 
   constructor(options: ServeOptions) {
@@ -79,8 +81,8 @@ class InstanceServer {
   drain(): void {
     this.#draining = true;
     if (this.#instance === undefined) return void this.#end(0);
+    this.#late ??= this.#options.clock.after(this.#boot?.drainTimeoutMs ?? 0, () => void this.#end(0));
     this.#instance.drain();
-    this.#options.clock.after(this.#boot?.drainTimeoutMs ?? 0, () => void this.#end(0));
   }
 
   #onEvent(method: number, payload: Buffer): void {
@@ -196,11 +198,12 @@ class InstanceServer {
   async #end(code: number): Promise<void> {
     if (this.#ended) return;
     this.#ended = true;
+    this.#late?.cancel();
     this.#listener?.close();
     this.#record?.close();
     for (const path of [this.#boot?.socketPath, this.#boot?.recordPath]) if (path !== undefined) rmSync(path, { force: true });
     const closing = Promise.all([this.#options.application.then((application) => application.close()), this.#answersTaken()]);
-    await Promise.race([closing, delay(this.#options.clock, CLOSE_MS)]).catch(() => undefined);
+    await settledWithin(this.#options.clock, CLOSE_MS, closing);
     this.#link.close();
     this.#options.onEnd(code);
   }

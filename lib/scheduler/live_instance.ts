@@ -41,6 +41,7 @@ export class LiveInstance {
   #ready = false;
   #stale = false;
   #ended = false;
+  #late: Timer | undefined;
   pid = 0;
   /** Connections to its socket wait for it, at least. */
   isReachable = false;
@@ -60,7 +61,7 @@ export class LiveInstance {
     openSession(sandbox.channel, CHANNEL_TOKEN, (session) => {
       instance.#session = session;
       if (sandbox.hasBoot !== true) session.event(METHOD.boot, encodeControl(boot));
-      return instance.#handlers(() => clock.after(EXIT_MS, instance.#kill));
+      return instance.#handlers(() => instance.#endSoon());
       // Its process may take as long as a launch may.
     }, { limitMs: null }).catch(() => sandbox.kill());
     return instance;
@@ -177,9 +178,15 @@ export class LiveInstance {
     }
   }
 
+  /** Its session has closed. */
+  #endSoon(): void {
+    if (!this.#ended) this.#late = this.#clock.after(EXIT_MS, this.#kill);
+  }
+
   #exited(code: number | null, signal: NodeJS.Signals | null): void {
     if (this.#ended) return;
     this.#ended = true;
+    this.#late?.cancel();
     this.#session?.close();
     this.#listener.onEnded(this, {
       failure: this.#failure ?? exitFailure(this.group, code),

@@ -37,3 +37,15 @@ export const systemClock: Clock = {
 export function delay(clock: Clock, delayMs: number): Promise<void> {
   return new Promise((resolve) => void clock.after(delayMs, resolve));
 }
+
+/** Resolves once `done` has settled, whatever way, and after `limitMs` at the latest. Leaves no timer behind. */
+export function settledWithin(clock: Clock, limitMs: number, done: Promise<unknown>): Promise<void> {
+  return new Promise((resolve) => {
+    const timer = clock.after(limitMs, resolve);
+    const end = (): void => {
+      timer.cancel();
+      resolve();
+    };
+    done.then(end, end);
+  });
+}
