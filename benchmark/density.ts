@@ -79,9 +79,9 @@ export async function run({ samples: instances = INSTANCES }: BenchmarkOptions):
 async function measureHost(application: Application, instances: number): Promise<Idle & Record<string, unknown> & { readonly host_mb: number }> {
   const host = await EggHost.start({ baseDir: application.baseDir, env: application.environment('carton', settingsFor(instances)) });
   try {
-    // The first one, which is forked before the template collects its garbage, is nobody's sample.
+    // Those of the first template, which is made quickly and soon replaced, are nobody's samples.
     await invoke(host, 0);
-    await invoke(host, 1);
+    await host.prepared();
     await sleep(1000);
     const before: Baseline = { available: availableMemory(), proportional: totalOf(host.pids, 'proportional') };
     const without = host.processes.instances;

@@ -96,6 +96,15 @@ export class EggHost {
     }
   }
 
+  /** Resolves once a fork waits for the next launch: all that the host does by itself is done. */
+  async prepared(): Promise<void> {
+    const deadline = performance.now() + GONE_MS;
+    while (this.processes.ahead.length === 0) {
+      if (performance.now() > deadline) throw new Error(`expected a fork ahead of time within ${GONE_MS} ms`);
+      await sleep(LOOK_MS);
+    }
+  }
+
   async stop(): Promise<void> {
     const pids = new Set(this.pids);
     await this.#master.end(STOP_MS);
