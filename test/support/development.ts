@@ -19,6 +19,8 @@ export interface DevelopmentOptions {
   readonly application: string;
   /** Variables on top of this process's. */
   readonly environment?: Readonly<Record<string, string>>;
+  /** Directory of a framework to run on, below the repository's root: a copy of it, so that it may be edited, too. @default Egg */
+  readonly framework?: string;
   /** Arguments for `egg-bin dev`. */
   readonly args?: readonly string[];
 }
@@ -41,6 +43,11 @@ export class DevelopmentHost {
   /** The copy of the application. */
   get baseDir(): string {
     return path.join(this.home, 'app');
+  }
+
+  /** The copy of the framework, if it was given one. */
+  get frameworkDir(): string {
+    return path.join(this.home, 'framework');
   }
 
   /** What the terminal has shown so far. */
@@ -100,13 +107,15 @@ export class DevelopmentHost {
 }
 
 /** Resolves when requests are answered; rejects with the output where it does not start. */
-export async function startDevelopment({ application, environment = {}, args = [] }: DevelopmentOptions): Promise<DevelopmentHost> {
+export async function startDevelopment({ application, environment = {}, framework, args = [] }: DevelopmentOptions): Promise<DevelopmentHost> {
   const home = realpathSync(mkdtempSync(path.join(tmpdir(), 'dev-')));
   copyApplication(path.join(ROOT, application), path.join(home, 'app'));
   symlinkSync(path.join(ROOT, 'node_modules'), path.join(home, 'node_modules'));
+  if (framework !== undefined) cpSync(path.join(ROOT, framework), path.join(home, 'framework'), { recursive: true });
+  const frameworkArgs = framework === undefined ? [] : [`--framework=${path.join(home, 'framework')}`];
   const port = await freePort();
   const mark = randomBytes(8).toString('hex');
-  const child = spawn(process.execPath, [path.join(ROOT, 'node_modules/.bin/egg-bin'), 'dev', `--port=${port}`, ...args], {
+  const child = spawn(process.execPath, [path.join(ROOT, 'node_modules/.bin/egg-bin'), 'dev', `--port=${port}`, ...frameworkArgs, ...args], {
     cwd: path.join(home, 'app'),
     env: { ...cleanEnvironment(), DEV_APP_HOME: path.join(home, 'logs'), DEV_APP_DIRECTORY: path.join(home, 's'), ...environment, [MARK]: mark },
     stdio: ['ignore', 'pipe', 'pipe'],
@@ -115,9 +124,9 @@ export async function startDevelopment({ application, environment = {}, args = [
   });
   const host = new DevelopmentHost(home, port, child, mark);
   try {
-    await eventually('egg started', () => {
+    await eventually('its start', () => {
       if (child.exitCode !== null) throw new Error('it ended');
-      return host.output.includes('egg started on');
+      return / started on http/.test(host.output);
     });
   } catch (cause) {
     await host.destroy();
