@@ -123,8 +123,8 @@ export class Template {
   }
 
   /**
-   * Forks a process that runs the program with this argument; `descriptors` (at most 4) go with it, and stay the
-   * caller's to close. Rejects with `CARTON_FORK_ARGUMENT`, `CARTON_FORK_FAILED` or `CARTON_FORK_ENDED`.
+   * Forks a process that runs the program with this argument; copies of `descriptors` (at most 4) go with it,
+   * which have to stay open until this settles. Rejects with `CARTON_FORK_ARGUMENT`, `CARTON_FORK_FAILED` or `CARTON_FORK_ENDED`.
    */
   async fork(argument: unknown, descriptors: readonly number[] = []): Promise<ForkedProcess> {
     return takeOver(await this.#requests.ask('fork', { beginning: { argument }, descriptors }));

@@ -31,7 +31,8 @@ export class AgentLink {
   #grace: Timer | undefined;
   #report: Timer | undefined;
   /** What was to be told before the agent's session had opened. */
-  #early: [method: number, message: unknown][] = [];
+  readonly #early: [method: number, message: unknown][] = [];
+  #onTold: () => void = () => undefined;
   #reported: InstanceLoad = { inflight: 0, served: 0 };
 
   constructor(options: AgentLinkOptions) {
@@ -45,6 +46,7 @@ export class AgentLink {
     this.#grace?.cancel();
     this.#grace = undefined;
     for (const [method, message] of this.#early.splice(0)) this.#send(method, message);
+    this.#onTold();
     return {
       limitBytes: LIMITS.controlMessageBytes,
       onEvent: this.#options.onEvent,
@@ -53,6 +55,11 @@ export class AgentLink {
         if (this.#session === session) this.#orphaned();
       },
     };
+  }
+
+  /** Resolves once nothing waits for the agent's session to open: what is said last must not get lost. */
+  told(): Promise<void> {
+    return this.#early.length === 0 ? Promise.resolve() : new Promise((resolve) => (this.#onTold = resolve));
   }
 
   ready(message: InstanceReady): void {

@@ -202,7 +202,7 @@ class InstanceServer {
     this.#listener?.close();
     this.#record?.close();
     for (const path of [this.#boot?.socketPath, this.#boot?.recordPath]) if (path !== undefined) rmSync(path, { force: true });
-    const closing = Promise.all([this.#options.application.then((application) => application.close()), this.#answersTaken()]);
+    const closing = Promise.allSettled([this.#options.application.then((application) => application.close()), this.#answersTaken(), this.#link.told()]);
     await settledWithin(this.#options.clock, CLOSE_MS, closing);
     this.#link.close();
     this.#options.onEnd(code);

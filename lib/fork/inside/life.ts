@@ -9,7 +9,7 @@
 import { Socket } from 'node:net';
 import { CartonError, describe, toWire } from '../../support/errors';
 import { LIMITS } from '../../support/limits';
-import { OP, type Forker } from '../native';
+import { OP, type Forker, type Frame } from '../native';
 import type { Fork, TemplateProgram } from '../program';
 import type { Reason } from '../reason';
 import { closeWhatReopens } from './closing';
@@ -160,8 +160,7 @@ function wake(warmed: Warmed, surroundings: Surroundings, { order, pid, fd }: { 
   stopNotingPools();
   native.endWith(host);
   const channel = new Socket({ fd, readable: true, writable: true });
-  if (order.isAhead) process.title = AHEAD;
-  const { payload, fds } = native.receive(fd, host);
+  const { payload, fds } = order.isAhead ? standBy(native, fd, host) : native.receive(fd, host);
   // However long it waited, it begins now.
   if (order.isAhead) restoreIdentity(pid);
   restartTimers(warmed.timers);
@@ -169,6 +168,14 @@ function wake(warmed: Warmed, surroundings: Surroundings, { order, pid, fd }: { 
   const fork: Fork = { channel, argument, descriptors: fds, restored: runAfterRestore() };
   // Whoever does not ask learns it like any rejection that nobody heard; asking later is not too late.
   warmed.program.run?.(fork, warmed.state);
+}
+
+function standBy(native: Forker, fd: number, host: number): Frame {
+  const { title } = process;
+  process.title = AHEAD;
+  const beginning = native.receive(fd, host);
+  process.title = title;
+  return beginning;
 }
 
 function beBelow({ timers, state }: Warmed, surroundings: Surroundings): void {
