@@ -36,7 +36,7 @@ const PARENT_FIELD = 1;
 
 const INSTANCE = /^egg-carton [^:]/;
 const ROOT = /^egg-carton: root template/;
-const REVISION = /^egg-carton: template of /;
+const REVISION = /^egg-carton: (?:quick )?template of /;
 const AHEAD = /^egg-carton: fork ahead/;
 const WORKER = /app_worker/;
 

@@ -32,7 +32,7 @@ export async function startTemplates({ environment, functions, env }: TemplateSu
   const { application, config, hostProcess, development } = environment;
   const directory = mkdtempSync(join(tmpdir(), 'carton-plan-'));
   const rootArgument: RootArgument = { application, snapshot: null, framework: 'boot', directory };
-  const plan: RevisionPlan = { boot: { application, hostProcess, development, snapshot: null, compileCache: null }, functions, warmUps: config.snapshot.warmUps };
+  const plan: RevisionPlan = { isQuick: false, boot: { application, hostProcess, development, snapshot: null, compileCache: null }, functions, warmUps: config.snapshot.warmUps };
   const argument: RevisionArgument = { planPath: join(directory, 'template.json'), directory };
   writeFileSync(argument.planPath, JSON.stringify(plan));
   const root = await Template.start({ entry: ENTRY, program: ROOT, argument: rootArgument, execArgv: functionFlags(config), cwd: application.baseDir, env: { ...process.env, ...env, ...QUIET } });

@@ -107,7 +107,8 @@ function warming({ environment: { config, development }, functions }: HostTempla
 async function derive(root: Template, options: HostTemplatesOptions, { isQuick, signal }: DeriveOrder): Promise<Derived> {
   const { environment: { config }, directory, process: boot, loading } = options;
   const all = warming(options);
-  const plan: RevisionPlan = { boot: { ...boot, ...loading() }, ...(isQuick ? NOTHING : all) };
+  const isWhole = !isQuick || all.functions.length + all.warmUps.length === 0;
+  const plan: RevisionPlan = { boot: { ...boot, ...loading() }, isQuick: !isWhole, ...(isQuick ? NOTHING : all) };
   const planPath = directory().templatePath;
   writeFileSync(planPath, JSON.stringify(plan), { mode: 0o600 });
   try {
@@ -117,7 +118,7 @@ async function derive(root: Template, options: HostTemplatesOptions, { isQuick, 
       timeoutMs: config.launchTimeoutMs * TEMPLATE_SHARE,
       signal,
     }));
-    return { template, isWhole: !isQuick || all.functions.length + all.warmUps.length === 0 };
+    return { template, isWhole };
   } catch (error) {
     // Where the root cannot fork, a process may still be spawned.
     if (codeOf(error) !== 'CARTON_FORK_FAILED') throw error;

@@ -114,6 +114,7 @@ export class ForkLauncher implements Launcher {
     // Each is made where it is missing; what failed is told to the next launch.
     this.#root.take().catch(() => undefined);
     this.#revision.take().catch(() => undefined);
+    this.#ahead?.replenishSoon();
   }
 
   refresh(changedAt: number): void {

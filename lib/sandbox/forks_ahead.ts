@@ -7,11 +7,13 @@ import type { Clock, Timer } from '../support/clock';
 
 export interface ForksAheadOptions {
   readonly count: number;
-  /** To be done once before the first of them is forked, when nobody waits. What it rejects with is nobody's. */
+  /** To be done before the first of them is forked, when nobody waits; where it fails, again before later ones. */
   readonly before?: () => Promise<void>;
   readonly clock: Clock;
 }
 
+/** Times that `before` may fail: they are forked all the same. */
+const TRIES = 3;
 /** Milliseconds without a launch, after which the machine is thought to have time for the next. */
 const QUIET_MS = 100;
 
@@ -19,7 +21,8 @@ export class ForksAhead {
   readonly #template: Template;
   readonly #options: ForksAheadOptions;
   readonly #waiting: ForkAhead[] = [];
-  #done: Promise<void> | undefined;
+  #prepared: Promise<void> | undefined;
+  #failures = 0;
   #asked = 0;
   #soon: Timer | undefined;
   #closed = false;
@@ -39,7 +42,7 @@ export class ForksAhead {
   replenishSoon(): void {
     this.#soon?.cancel();
     const { count, before } = this.#options;
-    if (this.#closed || (count === 0 && (before === undefined || this.#done !== undefined))) return;
+    if (this.#closed || (count === 0 && (before === undefined || this.#prepared !== undefined))) return;
     this.#soon = this.#options.clock.after(QUIET_MS, () => void this.#replenish());
   }
 
@@ -50,8 +53,13 @@ export class ForksAhead {
   }
 
   async #replenish(): Promise<void> {
-    await (this.#done ??= this.#options.before?.().catch(() => undefined));
+    await (this.#prepared ??= this.#options.before?.().catch(() => this.#failed()));
     while (!this.#closed && this.#waiting.length + this.#asked < this.#options.count) void this.#add();
+  }
+
+  #failed(): void {
+    this.#failures += 1;
+    if (this.#failures < TRIES) this.#prepared = undefined;
   }
 
   async #add(): Promise<void> {

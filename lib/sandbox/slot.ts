@@ -86,13 +86,12 @@ export class Slot {
     return made;
   }
 
-  /** Has another one made while the present one serves, and puts it in its place. What fails leaves the present one. */
+  /** Has another one made while the present one serves, and puts it in its place. Rejects where it cannot be made. */
   async renew(make: () => Promise<Template>): Promise<void> {
     const { clock } = this.#options;
     const [old, since, wall] = [this.#made, clock.now(), clock.wall()];
     const made = make();
-    const template = await made.catch(() => undefined);
-    if (template === undefined) return;
+    const template = await made;
     // Meanwhile it was dismissed, or has ended.
     if (this.#made !== old || this.#closed) return this.#end(made);
     if (old !== undefined) this.#end(old);

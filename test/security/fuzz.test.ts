@@ -101,6 +101,7 @@ describe('a host under hostile requests', function () {
   it(`survives ${REQUESTS} of them (seed ${SEED})`, async () => {
     console.log(`      seed ${SEED}`);
     await callAll();
+    await cluster.prepared();
     const before = pids();
     const outcomes = new Map<Outcome, number>();
     const count = (outcome: Outcome): void => void outcomes.set(outcome, (outcomes.get(outcome) ?? 0) + 1);

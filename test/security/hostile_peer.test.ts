@@ -80,6 +80,7 @@ describe('hostile peers of a host', function () {
     assert.ok(found);
     const { id } = found;
     instance = { id, path: directory.instanceSocket(id), callToken: directory.token(`call:${id}`), controlToken: directory.token(`control:${id}`) };
+    await cluster.prepared();
     alive = pids();
   });
 

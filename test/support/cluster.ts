@@ -115,6 +115,15 @@ export class Cluster {
     return this.processes().filter((info) => info.kind === 'instance' && (group === undefined || info.group === group));
   }
 
+  /** Resolves once the host forks from the template that it will keep; with a fork ahead, if it makes any. */
+  async prepared({ ahead = true } = {}): Promise<void> {
+    await eventually('the template that stays', () => {
+      const all = this.processes();
+      const kept = all.some(({ kind, commandLine }) => kind === 'template' && commandLine.startsWith('egg-carton: template of'));
+      return kept && !all.some(({ commandLine }) => commandLine.includes('quick template')) && (!ahead || all.some(({ kind }) => kind === 'ahead'));
+    }, { seen: () => this.processes() });
+  }
+
   request(target: string, options?: RequestOptions): Promise<Answer> {
     return this.client.request(target, options);
   }

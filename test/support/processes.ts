@@ -7,7 +7,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 /** The variable; its value is unique to each host that a test starts. */
 export const MARK = 'CARTON_TEST_HOST';
 
-export type ProcessKind = 'master' | 'agent' | 'worker' | 'template' | 'instance' | 'other';
+export type ProcessKind = 'master' | 'agent' | 'worker' | 'template' | 'ahead' | 'instance' | 'other';
 
 export interface HostProcessInfo {
   readonly pid: number;
@@ -52,6 +52,7 @@ function describe(commandLine: string): { kind: ProcessKind; group: string; id: 
   const title = /^egg-carton (\S+) (\S+)/.exec(commandLine);
   if (title !== null) return { kind: 'instance', group: title[1] as string, id: title[2] as string };
   const none = { group: '', id: '' };
+  if (commandLine.startsWith('egg-carton: fork ahead')) return { kind: 'ahead', ...none };
   // Forks are called as their template until they are told whom they serve.
   if (commandLine.startsWith('egg-carton: ')) return { kind: 'template', ...none };
   // The options of master, agent and workers name files, too: the script comes first.

@@ -22,6 +22,8 @@ export interface RevisionArgument {
 
 export interface RevisionPlan {
   readonly boot: ProcessBoot;
+  /** Something is left out, and another template takes this one's place soon. */
+  readonly isQuick: boolean;
   /** What every instance is to find loaded. In development none, so that an edit of one leaves the others alone. */
   readonly functions: readonly FunctionSpec[];
   /** Of these functions: invoked in the template, so that no instance is the first to do what they do. */
@@ -41,8 +43,8 @@ interface InstanceModule {
 /** Rejects with the error of the application's boot. */
 export async function warm(argument: unknown, inherited: unknown): Promise<RevisionState> {
   const { planPath, directory } = argument as RevisionArgument;
-  const { boot, functions, warmUps } = JSON.parse(readFileSync(planPath, 'utf8')) as RevisionPlan;
-  process.title = `egg-carton: template of ${boot.application.name}`;
+  const { boot, isQuick, functions, warmUps } = JSON.parse(readFileSync(planPath, 'utf8')) as RevisionPlan;
+  process.title = `egg-carton: ${isQuick ? 'quick template' : 'template'} of ${boot.application.name}`;
   process.chdir(boot.application.baseDir);
   const loading = loadFrom(boot.snapshot, boot.application, (inherited as RootState | undefined)?.loading);
   const booted = instanceModule().bootApplication(boot);
