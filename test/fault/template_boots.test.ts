@@ -134,7 +134,7 @@ function lookOf(answer: Answer): Look {
 
 /** Ends the instances that are there, so that the next request is answered by another. */
 async function anew(cluster: Cluster): Promise<void> {
-  for (const { pid } of cluster.instances()) await cluster.kill(pid);
+  for (const { pid } of cluster.instances()) await cluster.kill(pid).catch(unlessEnded);
   await eventually('their end', () => cluster.instances().length === 0);
 }
 
@@ -147,4 +147,8 @@ async function back(cluster: Cluster): Promise<void> {
   });
   await cluster.prepared();
   await eventually('two templates', () => cluster.processes().filter(({ kind }) => kind === 'template').length === 2, { seen: () => cluster.processes() });
+}
+
+function unlessEnded(error: unknown): void {
+  if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
 }
