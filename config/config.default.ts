@@ -130,7 +130,7 @@ export const carton: CartonConfig = {
    * @member {object} carton#snapshot
    * @property {boolean} enable - whether snapshots are used, outside of development, `true` by default
    * @property {boolean} build - whether the agent builds one where there is none, `true` by default
-   * @property {object[]} warmUps - `{ function, args }`: invocations made while one is built and in each template, `[]` by default
+   * @property {object[]} warmUps - `{ function, args }`: invocations made while one is built and in templates, `[]` by default
    */
   snapshot: {
     enable: true,

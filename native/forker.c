@@ -63,6 +63,7 @@ static napi_value restored(struct waiting *template, struct frame *frame, pid_t 
   uv_loop_t *loop = loop_of(env);
   is_waiting = 0;
   restore_signals();
+  forget_mappings();
   close(template->control);
   setpgid(0, 0);
   expect("prctl", follow_ancestors(parent));

@@ -14,14 +14,18 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+/* Kept open: a template that has no descriptor left for a while is to go on waiting. */
+static FILE *maps = NULL;
+
 /*
  * Node maps V8's heap so that a child does not get it (MADV_DONTFORK, nodejs/node#48523). Undoes that for every
  * mapping. /proc/self/smaps would tell which have the flag, at the price of walking all pages; asking for all of them
  * costs a tenth. Mappings of devices refuse (EINVAL), as they should.
  */
 static int share_mappings(void) {
-  FILE *maps = fopen("/proc/self/maps", "re");
+  if (maps == NULL) maps = fopen("/proc/self/maps", "re");
   if (maps == NULL) return errno;
+  rewind(maps);
   char line[512];
   int error = 0;
   /* A path may be longer than the buffer, and what follows may look like a mapping. */
@@ -34,8 +38,13 @@ static int share_mappings(void) {
     /* EINVAL: of a device. ENOMEM: unmapped since the line was read, or the kernel's own ([vsyscall]). */
     if (madvise((void *)from, to - from, MADV_DOFORK) != 0 && errno != EINVAL && errno != ENOMEM) error = errno;
   }
-  fclose(maps);
   return error;
+}
+
+/* In a fork, where it would still be the template's. */
+static void forget_mappings(void) {
+  fclose(maps);
+  maps = NULL;
 }
 
 /* Of a file's flags, those that opening it again may repeat. */

@@ -143,7 +143,9 @@ export class Slot {
     this.#made = undefined;
     this.#options.log.warn(`a template ended after ${Math.round(livedMs)} ms; another one is made`);
     if (livedMs >= STEADY_MS) this.#failures = 0;
-    this.#tryAgain(new CartonError('CARTON_FORK_ENDED'), livedMs >= STEADY_MS ? 0 : this.#backOff());
+    // The first of a row at once: whoever lost it under a launch is served by the next.
+    const backOffMs = livedMs >= STEADY_MS ? 0 : this.#backOff();
+    this.#tryAgain(new CartonError('CARTON_FORK_ENDED'), this.#failures <= 1 ? 0 : backOffMs);
   }
 
   #failed(made: Promise<Template>, error: unknown): void {

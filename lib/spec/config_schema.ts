@@ -86,7 +86,7 @@ export const CONFIG_KEYS = {
     effect: 'With a flag that Node does not know no instance starts: CARTON_INSTANCE_LAUNCH_FAILED (503).',
   }),
   forksAhead: documented(integer(0, 100), {
-    description: 'Processes that are forked before anybody needs them: a cold request waits for no fork. Each takes 3 MB, and none where functions are spawned.',
+    description: 'Processes that are forked before anybody needs them: a cold request waits for no fork. Each takes 5 MB, and none is made where functions are spawned.',
     unit: 'processes',
     default: 1,
     effect: 'Of requests for more functions at once, the others wait for a fork, some milliseconds.',

@@ -25,7 +25,7 @@ export const SNAPSHOT_KEYS = {
     effect: 'Where it cannot be built or written, the log says why, once; the next start tries again.',
   }),
   warmUps: documented(list(warmUp, 'objects { function, args }', MAX_WARM_UPS), {
-    description: 'Invocations that are made while a snapshot is built, so that what they run is in its compile cache, and in each revision template, so that no instance is the first to run it. They really run: name only what may.',
+    description: 'Invocations that are made while a snapshot is built, so that what they run is in its compile cache, and in templates of the application and a fork of each, some times, so that no instance is the first to run it. They really run: name only what may.',
     unit: '',
     default: [],
     effect: 'One that fails is told as a warning.',

@@ -79,21 +79,44 @@ describe('the fork launcher', () => {
     }
   });
 
+  /** It is made anew without a pause. */
+  async function diesAtOnce(which: 'roots' | 'revisions'): Promise<void> {
+    const { length } = scene[which];
+    scene[which].at(-1)?.die();
+    await setImmediate();
+    scene.clock.advance(1);
+    await setImmediate();
+    assert.equal(scene[which].length, length + 1);
+  }
+
+  it('has a launch that lost a young template served by the next, once in a row', async () => {
+    await scene.launcher.launch(BOOT);
+    scene.revision.hangs = true;
+    const launched = scene.launcher.launch(BOOT);
+    await setImmediate();
+    scene.revision.die();
+    await launched;
+    assert.equal(scene.revisions.length, 2);
+  });
+
   for (const [first, second] of [['roots', 'revisions'], ['revisions', 'roots']] as const) {
     it(`guarantee 3: neither of two pauses takes the other's place (${first} first)`, async () => {
       const last = (which: 'roots' | 'revisions'): ScriptedTemplate => scene[which].at(-1) ?? assert.fail();
       await scene.launcher.launch(BOOT);
+      await diesAtOnce('roots');
+      await diesAtOnce('revisions');
+      // For the second time in a row.
       last(first).die();
       await setImmediate();
-      scene.clock.advance(500);
+      scene.clock.advance(1_000);
       last(second).die();
       await setImmediate();
-      assert.deepEqual([scene.roots.length, scene.revisions.length], [1, 1]);
+      assert.deepEqual([scene.roots.length, scene.revisions.length], [2, 2]);
       for (let tick = 0; tick < 2; tick += 1) {
-        scene.clock.advance(500);
+        scene.clock.advance(1_000);
         await setImmediate();
       }
-      assert.deepEqual([scene.roots.length, scene.revisions.length], [2, 2]);
+      assert.deepEqual([scene.roots.length, scene.revisions.length], [3, 3]);
     });
   }
 
