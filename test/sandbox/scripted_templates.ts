@@ -17,6 +17,18 @@ export const SILENT: HostLog = { debug: () => undefined, info: () => undefined, 
 /** Too large to go with a fork, so that no socket is made for it. */
 export const BOOT = { revision: 'x'.repeat(PAYLOAD_LIMIT) } as InstanceBoot;
 
+/** A promise, and what resolves it. */
+export interface Deferred {
+  readonly promise: Promise<void>;
+  resolve(): void;
+}
+
+export function deferred(): Deferred {
+  let resolve: () => void = () => undefined;
+  const promise = new Promise<void>((settle) => (resolve = settle));
+  return { promise, resolve };
+}
+
 /** A template without a process; `die` ends it. */
 export class ScriptedTemplate {
   readonly ended: Promise<void>;
@@ -72,6 +84,8 @@ export class Scene {
   lateTestFailure: CartonError | undefined;
   /** Templates that are made quickly are not whole. */
   leavesOut = false;
+  /** Until it resolves no template of the application is made. */
+  delay: Promise<void> | undefined;
   /** The next template of the application answers no fork. */
   nextHangs = false;
   isMemoryShort = false;
@@ -92,6 +106,7 @@ export class Scene {
   }
 
   async #derive(isQuick: boolean): Promise<Derived> {
+    await this.delay;
     if (this.failure !== undefined) throw this.failure;
     return { template: await this.#make(this.revisions), isWhole: !isQuick || !this.leavesOut };
   }
