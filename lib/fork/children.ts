@@ -40,7 +40,7 @@ export function exitOf(pid: number): Promise<Exit> {
 const LOOK_MS = 200;
 
 /**
- * To be called when its last byte has come. Where a whole tree ends at once, with its host, all that could tell how have
+ * To be called when its last byte has come, or none will be read. Where a whole tree ends at once, with its host, all that could tell how have
  * ended, too: then both fields are null.
  */
 export function lookFor(pid: number): void {

@@ -55,10 +55,14 @@ export class ForkAhead {
   readonly #forked: Forked;
   #isWaiting = true;
 
-  constructor(forked: Forked) {
+  /** `parentEnded`: its template has, so that nobody may be left to tell how this one ends. */
+  constructor(forked: Forked, parentEnded: Promise<void>) {
     this.#forked = forked;
     this.pid = forked.pid;
     this.ended = forked.exit.then(() => this.#forget());
+    void parentEnded.then(() => {
+      if (this.#isWaiting) lookFor(this.pid);
+    });
   }
 
   /**
@@ -75,6 +79,7 @@ export class ForkAhead {
   kill(): void {
     if (!this.#isWaiting) return;
     killGroup(this.pid);
+    lookFor(this.pid);
     this.#forget();
   }
 

@@ -132,7 +132,7 @@ export class Template {
 
   /** Forks a process that stands by until it is told its argument. Rejects as `fork` does. */
   async forkAhead(): Promise<ForkAhead> {
-    return new ForkAhead(await this.#requests.ask('fork'));
+    return new ForkAhead(await this.#requests.ask('fork'), this.ended);
   }
 
   /**
