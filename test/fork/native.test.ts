@@ -2,9 +2,9 @@
  * The native addon by itself: frames, what it does with malformed ones, and a template that waits.
  */
 import assert from 'node:assert/strict';
-import { execFileSync, spawn, type ChildProcess } from 'node:child_process';
+import { execFileSync, spawn, spawnSync, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { closeSync, mkdtempSync, openSync, rmSync, writeFileSync } from 'node:fs';
+import { closeSync, mkdtempSync, openSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -13,6 +13,14 @@ import { forker, OP } from '../../lib/fork/native';
 import { ROOT } from '../support/cluster';
 import { eventually } from '../support/eventually';
 import { descriptorsOf, isRunning, zombiesBelow } from '../support/processes';
+
+const NATIVE = `require(${JSON.stringify(path.join(ROOT, 'lib/fork/native'))}).forker()`;
+
+/** Some 60 MB of V8's heap; tells how many kB of page tables the process has. */
+const PAGE_TABLES = `
+  globalThis.kept = Array.from({ length: 1_000_000 }, (_, index) => ({ index, next: { index } }));
+  console.log(/VmPTE:\\s+(\\d+)/.exec(require('fs').readFileSync('/proc/self/status', 'latin1'))[1]);
+`;
 
 /** Waits at once; each fork does what its payload, a program, says. */
 const WAITING = `
@@ -209,5 +217,32 @@ describe('the native addon', () => {
     `));
     // As a program that this process starts: whoever runs the tests may have left it one of its own.
     assert.equal(text, execFileSync('sh', ['-c', 'ls /proc/self/fd']).toString());
+  });
+
+  it('listens for its user alone, and says which errno kept it from that', () => {
+    const directory = mkdtempSync(path.join(tmpdir(), 'ec-native-'));
+    try {
+      const taken = path.join(directory, 'taken');
+      const descriptors = descriptorsOf(process.pid);
+      const listener = forker().listenAt(taken);
+      assert.equal(statSync(taken).mode & 0o777, 0o600);
+      assert.throws(() => forker().listenAt(taken), { code: 'EADDRINUSE' });
+      assert.throws(() => forker().listenAt(path.join(directory, 'x'.repeat(108))), { code: 'ENAMETOOLONG' });
+      assert.throws(() => forker().listenAt(path.join(directory, 'none/socket')), { code: 'ENOENT' });
+      forker().close(listener);
+      assert.equal(descriptorsOf(process.pid), descriptors);
+    } finally {
+      rmSync(directory, { recursive: true });
+    }
+  });
+
+  it('has pages of the heap lie together, so that a process has fewer page tables', function () {
+    const [scattered, together] = [PAGE_TABLES, `if (!native.ignoreHints()) process.exit(9); ${PAGE_TABLES}`].map((program) => {
+      const { status, stdout } = spawnSync(process.execPath, [...TEMPLATE_FLAGS, '-e', `const native = ${NATIVE}; ${program}`], { encoding: 'utf8' });
+      return status === 0 ? Number(stdout) : undefined;
+    });
+    // Not to be had with this Node.
+    if (together === undefined) return this.skip();
+    assert.ok(together < 0.75 * (scattered as number), `${together} kB, and ${scattered} kB without`);
   });
 });
