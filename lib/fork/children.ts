@@ -40,8 +40,8 @@ export function exitOf(pid: number): Promise<Exit> {
 const LOOK_MS = 200;
 
 /**
- * To be called when its last byte has come, or none will be read. Where a whole tree ends at once, with its host, all that could tell how have
- * ended, too: then both fields are null.
+ * To be called when its last byte has come, or nobody reads it. Where a whole tree ends at once, with its host, all that
+ * could tell how have ended, too: then both fields are null.
  */
 export function lookFor(pid: number): void {
   if (!waiting.has(pid)) return;

@@ -55,14 +55,10 @@ export class ForkAhead {
   readonly #forked: Forked;
   #isWaiting = true;
 
-  /** `parentEnded`: its template has, so that nobody may be left to tell how this one ends. */
-  constructor(forked: Forked, parentEnded: Promise<void>) {
+  constructor(forked: Forked) {
     this.#forked = forked;
     this.pid = forked.pid;
     this.ended = forked.exit.then(() => this.#forget());
-    void parentEnded.then(() => {
-      if (this.#isWaiting) lookFor(this.pid);
-    });
   }
 
   /**
@@ -73,6 +69,11 @@ export class ForkAhead {
     begin(this.#forked, { beginning: { argument }, descriptors }, this.#isWaiting);
     this.#isWaiting = false;
     return takeOver(this.#forked);
+  }
+
+  /** For its template, which has ended: nobody may be left to tell how this one ends. */
+  orphaned(): void {
+    if (this.#isWaiting) lookFor(this.pid);
   }
 
   /** Ends it, if it has not begun. */

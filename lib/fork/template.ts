@@ -69,6 +69,8 @@ export class Template {
   readonly #exit: Promise<Exit>;
   readonly #whenReady: Promise<void>;
   readonly #ready: { resolve(): void; reject(error: CartonError): void };
+  /** Those that live, also when they have begun. */
+  readonly #ahead = new Set<ForkAhead>();
   #isReady = false;
   #hasEnded = false;
   #isCollected = false;
@@ -132,7 +134,11 @@ export class Template {
 
   /** Forks a process that stands by until it is told its argument. Rejects as `fork` does. */
   async forkAhead(): Promise<ForkAhead> {
-    return new ForkAhead(await this.#requests.ask('fork'), this.ended);
+    const fork = new ForkAhead(await this.#requests.ask('fork'));
+    this.#ahead.add(fork);
+    void fork.ended.then(() => this.#ahead.delete(fork));
+    if (this.#hasEnded) fork.orphaned();
+    return fork;
   }
 
   /**
@@ -235,6 +241,7 @@ export class Template {
     this.#hasEnded = true;
     const error = new CartonError('CARTON_FORK_ENDED', { of: `template ${this.pid}` });
     this.#requests.end(error);
+    for (const fork of this.#ahead) fork.orphaned();
     if (!this.#isReady) void this.#exit.then((exit) => this.#ready.reject(endedEarly(exit)));
     this.#onEnded();
   }
