@@ -8,14 +8,14 @@
  * `run`. docs/guides/fork.md says what a template may hold, and docs/design/0006-fork.md whom this is not for.
  */
 import { join } from 'node:path';
-import { Template, type ForkedProcess, type TemplateOptions as AllOptions } from './lib/fork/template';
+import { Template, type ForkAhead, type ForkedProcess, type TemplateOptions as AllOptions } from './lib/fork/template';
 import { forkObstacle } from './lib/fork/native';
 import { afterRestore, beforeCheckpoint, onCheckpoint, type CheckpointHooks } from './lib/fork/inside/hooks';
 import type { Exit } from './lib/fork/children';
 import type { Fork, TemplateProgram } from './lib/fork/program';
 import type { Reason } from './lib/fork/reason';
 
-export type { CheckpointHooks, Exit, Fork, ForkedProcess, Reason, Template, TemplateProgram };
+export type { CheckpointHooks, Exit, Fork, ForkAhead, ForkedProcess, Reason, Template, TemplateProgram };
 export { afterRestore, beforeCheckpoint, forkObstacle, onCheckpoint };
 
 export type TemplateOptions = Omit<AllOptions, 'entry'>;

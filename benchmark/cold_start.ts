@@ -2,8 +2,8 @@
  * How long does a request wait for a function that has no instance, against the start of a stock Egg process?
  *
  * Docs: examples/bff in production, compiled, answers its home page, for which it asks five upstreams.
- * - `template_*`: from sending the request to the ingress to the first byte of the answer, the instance forked from the
- *   application's template while it waits. `ratio_to_stock` is stock to template.
+ * - `template_*`: from sending the request to the ingress to the first byte of the answer, the instance a fork of the
+ *   application's template that was made ahead. `ratio_to_stock` is stock to template.
  * - `warm_p50_ms`: the same request right after it, to the instance that is there: what of the others is the answer's own.
  * - `first_start_ms`: the same with a root template and no template of the application, which is killed as the request
  *   is sent: it is forked from the root, boots the application, tests itself, and the first instance is forked from it.
@@ -12,7 +12,7 @@
  * - `stock_*`: from starting a Node process with the whole application in it (single mode, no egg-cluster) to its first
  *   200. `bare_node_ms`: `node -e 0` from start to end.
  * - `burst_100_*`: of 100 requests at once to 100 functions without an instance, one each, from sending it to its first
- *   byte, in `burst_samples` bursts; of a generated application without upstreams.
+ *   byte, in `burst_samples` bursts; of a generated application without upstreams. All but one wait for their fork.
  *
  * Each round takes samples of all, in turns, but for the bursts, which come last. Hosts have no snapshot but spawn's.
  */

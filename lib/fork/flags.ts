@@ -5,8 +5,9 @@
 
 /**
  * A fork has one thread, so V8 must not count on others: with its default flags a fork hangs at its first collection.
- * The last two keep forks small: V8's memory reducer would collect in each idle fork some seconds after its start and
- * copy 17 MB that it shares with the template, and a larger young generation touches as many pages as it is large.
+ * The next two keep forks small: V8's memory reducer would collect in each idle fork some seconds after its start and
+ * copy 17 MB that it shares with the template, and a larger young generation touches as many pages as it is large. The
+ * last one has V8 optimise later: without other threads it would do so in the middle of a first request.
  */
 export const TEMPLATE_FLAGS: readonly string[] = Object.freeze(['--single-threaded', '--v8-pool-size=0', '--no-memory-reducer', '--max-semi-space-size=1', '--interrupt-budget=1000000']);
 
