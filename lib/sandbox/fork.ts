@@ -69,8 +69,8 @@ export class ForkLauncher implements Launcher {
   readonly #revision: Slot;
   /** The template that has not collected its garbage yet: the first caller is not to wait for that. */
   #uncollected: Template | undefined;
-  /** Of the template that is there. */
-  #ahead: ForksAhead | undefined;
+  /** They end with their templates. */
+  readonly #ahead = new WeakMap<Template, ForksAhead>();
   #waiting = 0;
   #usedAt: number;
   #quiet: Timer | undefined;
@@ -113,14 +113,13 @@ export class ForkLauncher implements Launcher {
     if (this.#isClosed) return;
     // Each is made where it is missing; what failed is told to the next launch.
     this.#root.take().catch(() => undefined);
-    this.#revision.take().catch(() => undefined);
-    this.#ahead?.replenishSoon();
+    this.#revision.take().then((template) => this.#ahead.get(template)?.replenishSoon(), () => undefined);
   }
 
   refresh(changedAt: number): void {
     // It was begun after the change, so it has it.
     if (this.#isClosed || (this.#revision.since ?? 0) > changedAt + FILE_TIME_STEP_MS) return;
-    this.#dismiss();
+    this.#revision.dismiss();
     this.#quiet?.cancel();
     this.#quiet = this.#options.clock.after(QUIET_MS, () => this.replenish());
   }
@@ -129,7 +128,6 @@ export class ForkLauncher implements Launcher {
     this.#closing.abort();
     this.#look.cancel();
     this.#quiet?.cancel();
-    this.#ahead?.close();
     // The root tells how those end that were forked from it.
     await this.#revision.close();
     await this.#root.close();
@@ -154,9 +152,10 @@ export class ForkLauncher implements Launcher {
   }
 
   async #forkOf(template: Template, boot: InstanceBoot): Promise<Sandbox> {
-    const sandbox = await this.#inTime(template, forkInstance(template, boot, this.#ahead));
+    const ahead = this.#ahead.get(template);
+    const sandbox = await this.#inTime(template, forkInstance(template, boot, ahead));
     this.#collect(template);
-    this.#ahead?.replenishSoon();
+    ahead?.replenishSoon();
     return sandbox;
   }
 
@@ -184,10 +183,11 @@ export class ForkLauncher implements Launcher {
     const { ahead: count, study, clock } = this.#options;
     // One that is not whole is replaced once nobody waits.
     const before = isWhole ? () => study(template) : () => this.#revision.renew(() => this.#makeRevision({ isQuick: false }));
-    this.#ahead = new ForksAhead(template, { count, before: isWhole && count === 0 ? undefined : before, clock });
+    const ahead = new ForksAhead(template, { count, before: isWhole && count === 0 ? undefined : before, clock });
+    this.#ahead.set(template, ahead);
     // Whoever waits comes first.
     if (this.#waiting === 0) this.#collect(template);
-    this.#ahead.replenishSoon();
+    ahead.replenishSoon();
     return template;
   }
 
@@ -219,11 +219,6 @@ export class ForkLauncher implements Launcher {
     const { clock, isMemoryShort, log } = this.#options;
     if (this.#revision.since === undefined || clock.now() - this.#usedAt < UNUSED_MS || !isMemoryShort()) return;
     log.info('memory is short: the template of the application, unused for a while, gives way');
-    this.#dismiss();
-  }
-
-  #dismiss(): void {
-    this.#ahead?.close();
     this.#revision.dismiss();
   }
 }
