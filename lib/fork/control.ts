@@ -45,8 +45,8 @@ export class Control {
    * read; after any but the first two another frame may be sent.
    */
   send(op: number, id: number, payload: string, fds: readonly number[] = []): void {
-    // By then its number may be another file's.
-    if (!this.#isOpen) throw Object.assign(new Error('the control socket is closed'), { code: 'EPIPE' });
+    // Once it is closed, which Node tells later, its number may be another file's.
+    if (!this.#isOpen || this.#socket.destroyed) throw Object.assign(new Error('the control socket is closed'), { code: 'EPIPE' });
     forker().send(this.#fd, op, id, payload, fds);
   }
 
