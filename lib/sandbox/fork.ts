@@ -3,7 +3,8 @@
  * agent, keeps both templates there, and makes them anew when they end.
  *
  * 1. A launch waits for the template where one is being made; it rejects where none can be made now, with the reason.
- * 2. A template is used only after a fork of it has answered `selfTest`, and no longer once that fork does not end well.
+ * 2. What is launched is told to nobody before a fork of the same template has answered `selfTest`, and the template is
+ *    used no longer once that fork does not end well.
  * 3. What failed is tried again when its back-off says, and no sooner; what was refused, not before the files change.
  * 4. `close` ends at once what is being made, and all that was made.
  */
@@ -69,6 +70,8 @@ export class ForkLauncher implements Launcher {
   readonly #revision: Slot;
   /** The template that has not collected its garbage yet: the first caller is not to wait for that. */
   #uncollected: Template | undefined;
+  /** Rejects for those that did not pass. */
+  readonly #tested = new WeakMap<Template, Promise<void>>();
   /** They end with their templates. */
   readonly #ahead = new WeakMap<Template, ForksAhead>();
   #waiting = 0;
@@ -153,10 +156,15 @@ export class ForkLauncher implements Launcher {
 
   async #forkOf(template: Template, boot: InstanceBoot): Promise<Sandbox> {
     const ahead = this.#ahead.get(template);
-    const sandbox = await this.#inTime(template, forkInstance(template, boot, ahead));
+    const [forked, tested] = await Promise.allSettled([this.#inTime(template, forkInstance(template, boot, ahead)), this.#tested.get(template)]);
+    if (tested.status === 'rejected') {
+      if (forked.status === 'fulfilled') forked.value.kill();
+      throw tested.reason;
+    }
+    if (forked.status === 'rejected') throw forked.reason;
     this.#collect(template);
     ahead?.replenishSoon();
-    return sandbox;
+    return forked.value;
   }
 
   /** One that hangs ends by that, and the request with it. */
@@ -178,7 +186,11 @@ export class ForkLauncher implements Launcher {
   async #makeRevision({ isQuick }: { isQuick: boolean }): Promise<Template> {
     const root = await this.#root.take();
     const { template, isWhole } = await this.#options.derive(root, { isQuick, signal: this.#closing.signal });
-    await this.#test(template);
+    const tested = this.#test(template);
+    this.#tested.set(template, tested);
+    tested.catch(() => undefined);
+    // Whoever waits has a fork meanwhile.
+    if (!isQuick) await tested;
     this.#uncollected = template;
     const { ahead: count, study, clock } = this.#options;
     // One that is not whole is replaced once nobody waits.
@@ -191,7 +203,7 @@ export class ForkLauncher implements Launcher {
     return template;
   }
 
-  /** Rejects once the template has ended, where its fork does not pass. */
+  /** Rejects once the template has ended, where its fork does not pass; no other launch gets it then. */
   async #test(template: Template): Promise<void> {
     const { signal } = this.#closing;
     let fork: ForkedProcess | undefined;
@@ -206,6 +218,7 @@ export class ForkLauncher implements Launcher {
       const { ended } = await this.#options.selfTest(fork);
       ended.catch((error: unknown) => this.#revision.condemn(template, error));
     } catch (error) {
+      this.#revision.condemn(template, error);
       end();
       await template.left;
       throw error;

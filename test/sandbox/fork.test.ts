@@ -5,7 +5,7 @@
 import assert from 'node:assert/strict';
 import { setImmediate } from 'node:timers/promises';
 import { CartonError } from '../../lib/support/errors';
-import { BOOT, Scene, type ScriptedTemplate } from './scripted_templates';
+import { BOOT, deferred, Scene, type ScriptedTemplate } from './scripted_templates';
 
 describe('the fork launcher', () => {
   let scene: Scene;
@@ -23,10 +23,24 @@ describe('the fork launcher', () => {
     assert.match(scene.launcher.status.reason ?? '', /CARTON_FORK_REFUSED .*a server/);
   });
 
-  it('guarantee 2: a template whose test fails is ended and not used', async () => {
+  it('guarantee 2: a template whose test fails is ended and not used, and so is what was forked from it meanwhile', async () => {
     scene.testFailure = new CartonError('CARTON_FORK_BOOT_FAILED');
     await assert.rejects(scene.launcher.launch(BOOT), { code: 'CARTON_FORK_BOOT_FAILED' });
-    assert.deepEqual([scene.revision.isOpen, scene.revision.forks], [false, 1]);
+    assert.deepEqual([scene.revision.isOpen, scene.revision.forks, scene.revision.killed], [false, 2, 2]);
+    assert.match(scene.launcher.status.reason ?? '', /CARTON_FORK_BOOT_FAILED/);
+    await assert.rejects(scene.launcher.launch(BOOT), { code: 'CARTON_FORK_BOOT_FAILED' });
+    assert.equal(scene.revisions.length, 1);
+  });
+
+  it('guarantee 2: a launch is told of no process before the test has passed', async () => {
+    const test = deferred();
+    scene.testDelay = test.promise;
+    let isLaunched = false;
+    const launched = scene.launcher.launch(BOOT).then(() => (isLaunched = true));
+    await setImmediate();
+    assert.deepEqual([isLaunched, scene.revision.forks], [false, 2]);
+    test.resolve();
+    await launched;
   });
 
   it('guarantee 2: a template whose fork answers and does not end well is used no longer, and another is made after the back-off', async () => {
@@ -176,9 +190,7 @@ describe('the fork launcher', () => {
     await setImmediate();
     assert.deepEqual(scene.revisions.map(({ isOpen }) => isOpen), [false, true]);
     scene.clock.advance(5_000);
-    await assert.rejects(launched, { code: 'CARTON_FORK_ENDED' });
-    scene.clock.advance(1_000);
-    await scene.launcher.launch(BOOT);
+    await launched;
     assert.deepEqual(scene.revisions.map(({ isOpen }) => isOpen), [false, false, true]);
   });
 

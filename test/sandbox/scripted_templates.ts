@@ -35,6 +35,8 @@ export class ScriptedTemplate {
   readonly left: Promise<void>;
   readonly pid = 0;
   forks = 0;
+  /** Of its forks. */
+  killed = 0;
   collected = 0;
   isOpen = true;
   /** It answers no request, and does not end when it is closed. */
@@ -55,7 +57,7 @@ export class ScriptedTemplate {
     if (this.hangs) await this.ended;
     if (!this.isOpen) throw new CartonError('CARTON_FORK_ENDED');
     this.forks += 1;
-    return { kill: () => undefined } as unknown as Sandbox;
+    return { kill: () => (this.killed += 1) } as unknown as Sandbox;
   }
 
   collect(): void {
@@ -80,6 +82,8 @@ export class Scene {
   /** What does not end until it is aborted, or its fork killed. */
   endless: 'root' | 'revision' | 'test' | undefined;
   testFailure: CartonError | undefined;
+  /** Until it resolves no fork that is tested answers. */
+  testDelay: Promise<void> | undefined;
   /** Of the end of a fork that has answered. */
   lateTestFailure: CartonError | undefined;
   /** Templates that are made quickly are not whole. */
@@ -112,6 +116,7 @@ export class Scene {
   }
 
   async #test(): Promise<SelfTest> {
+    await this.testDelay;
     if (this.testFailure !== undefined) throw this.testFailure;
     return { ended: this.lateTestFailure === undefined ? Promise.resolve() : Promise.reject(this.lateTestFailure) };
   }

@@ -49,8 +49,10 @@ export async function warm(argument: unknown, inherited: unknown): Promise<Revis
   const loading = loadFrom(boot.snapshot, boot.application, (inherited as RootState | undefined)?.loading);
   const booted = instanceModule().bootApplication(boot);
   await booted.application;
-  const { warmPath: warmUp } = require('./warm') as { warmPath: typeof warmPath };
-  await warmUp(boot, booted, { directory, functions, warmUps });
+  if (!isQuick) {
+    const { warmPath: warmUp } = require('./warm') as { warmPath: typeof warmPath };
+    await warmUp(boot, booted, { directory, functions, warmUps });
+  }
   loading?.replay.settle({ hold: true });
   return { boot, booted };
 }
