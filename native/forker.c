@@ -15,6 +15,7 @@
 #include "exits.h"
 #include "frames.h"
 #include "hints.h"
+#include "holes.h"
 #include "inheritance.h"
 #include "processes.h"
 #include "signals.h"
@@ -364,6 +365,13 @@ static napi_value ignore_all_hints(napi_env env, napi_callback_info info) {
   return result;
 }
 
+/* fillHoles(): see holes.h. */
+static napi_value fill_all_holes(napi_env env, napi_callback_info info) {
+  (void)env, (void)info;
+  fill_holes();
+  return NULL;
+}
+
 /* listenAt(path): a unix socket that listens, which only this user may connect to. Closed by exec. */
 static napi_value listen_at(napi_env env, napi_callback_info info) {
   napi_value args[1];
@@ -428,6 +436,7 @@ NAPI_MODULE_INIT() {
     {"learnWritten", NULL, learn_of, NULL, NULL, NULL, napi_enumerable, NULL},
     {"copyWritten", NULL, copy_all_written, NULL, NULL, NULL, napi_enumerable, NULL},
     {"ignoreHints", NULL, ignore_all_hints, NULL, NULL, NULL, napi_enumerable, NULL},
+    {"fillHoles", NULL, fill_all_holes, NULL, NULL, NULL, napi_enumerable, NULL},
     {"listenAt", NULL, listen_at, NULL, NULL, NULL, napi_enumerable, NULL},
     {"close", NULL, close_fd, NULL, NULL, NULL, napi_enumerable, NULL},
   };

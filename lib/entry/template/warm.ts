@@ -7,6 +7,7 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { systemClock } from '../../support/clock';
 import type { ProcessBoot } from '../../protocol/control';
+import { collectGarbage } from '../../fork/inside/garbage';
 import { serveInstance } from '../../runtime/serve';
 import type { FunctionSpec } from '../../spec/types';
 import type { WarmUp } from '../../support/host_environment';
@@ -26,6 +27,9 @@ export async function warmInstance(boot: ProcessBoot, directory: string): Promis
   const server = createServer((_request, response) => response.end('{}')).listen(0, '127.0.0.1');
   await once(server, 'listening');
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/`;
+  await booted.application;
+  // What V8 notes of functions, and each instance writes, then lies together and not in the holes of what was loaded.
+  collectGarbage();
   for (let i = 0; i < INSTANCES; i += 1) await warmPath(boot, booted, { directory, functions: [CALL_HTTP], warmUps: [{ function: CALL_HTTP.name, args: [url] }] });
   server.closeAllConnections();
   server.close();

@@ -7,10 +7,13 @@ import { runInNewContext } from 'node:vm';
 
 let collect: (() => void) | undefined;
 
-/** Takes 20 to 40 ms for an Egg application. */
+/** What lives is moved together, so that forks write to fewer pages. Takes 60 to 80 ms for an Egg application. */
 export function collectGarbage(): void {
   collect ??= exposed();
+  setFlagsFromString('--compact-on-every-full-gc');
   collect();
+  // A fork must not move what it shares.
+  setFlagsFromString('--no-compact-on-every-full-gc');
 }
 
 /** `gc` as V8 offers it to those who ask by flag, without showing it to the application. */

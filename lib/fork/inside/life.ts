@@ -144,7 +144,11 @@ function rest(warmed: Warmed, surroundings: Surroundings, reopened: readonly num
   for (;;) {
     const { op, payload, pid, fds } = native.wait(control, host, lingers, reopened);
     if (op === OP.fork) return wake(warmed, surroundings, { order: JSON.parse(payload) as ForkOrder, pid: pid as number, fd: fds[0] as number });
-    if (op === OP.collect) collectGarbage();
+    if (op === OP.collect) {
+      collectGarbage();
+      // In V8's heap there are none left, and in the other one that has made new ones.
+      native.fillHoles();
+    }
     if (op === OP.learn) native.learnWritten(JSON.parse(payload) as number);
   }
 }
