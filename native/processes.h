@@ -7,6 +7,7 @@
 
 #include <ctype.h>
 #include <dirent.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/prctl.h>
@@ -177,19 +178,56 @@ static void end_if_abandoned(void) {
   if (!is_waiting && parent != first_parent && parent != root_pid && parent != starter_pid) end_self_and_group();
 }
 
-static void on_parent_ended(int signal) {
+/* ---- whoever gives orders --------------------------------------------------------------------------------------- */
+
+/* The control socket of a template that boots; -1 for one that waits, and sees the end of it by itself. */
+static volatile sig_atomic_t heard_at = -1;
+
+static void end_if_unheard(void) {
+  struct pollfd control = {.fd = heard_at};
+  if (control.fd >= 0 && poll(&control, 1, 0) == 1 && (control.revents & POLLHUP) != 0) end_self_and_group();
+}
+
+/* A handler of a signal, since a process that spins looks at nothing else. */
+static void on_other_ended(int signal) {
   (void)signal;
   int error = errno;
   end_if_abandoned();
+  end_if_unheard();
   errno = error;
 }
+
+static int notice_others(void) {
+  struct sigaction action = {.sa_handler = on_other_ended, .sa_flags = SA_RESTART};
+  return sigaction(SIGRTMAX, &action, NULL) == 0 ? 0 : errno;
+}
+
+/* The kernel signals what happens to the socket, the close of its other end too (O_ASYNC, fcntl(2)). */
+static int end_unheard(int control) {
+  int error = notice_others();
+  if (error != 0) return error;
+  heard_at = control;
+  if (fcntl(control, F_SETSIG, SIGRTMAX) != 0 || fcntl(control, F_SETOWN, getpid()) != 0) return errno;
+  if (fcntl(control, F_SETFL, fcntl(control, F_GETFL) | O_ASYNC) != 0) return errno;
+  end_if_unheard();
+  return 0;
+}
+
+static void hear_by_itself(void) {
+  if (heard_at < 0) return;
+  fcntl(heard_at, F_SETFL, fcntl(heard_at, F_GETFL) & ~O_ASYNC);
+  heard_at = -1;
+}
+
+/* ---- its parent ------------------------------------------------------------------------------------------------- */
 
 /* `parent` is who forked this process; it may have ended before the kernel was asked to tell. */
 static int follow_ancestors(pid_t parent) {
   if (root_pid == 0) return 0;
   first_parent = parent;
-  struct sigaction action = {.sa_handler = on_parent_ended, .sa_flags = SA_RESTART};
-  if (sigaction(SIGRTMAX, &action, NULL) != 0 || prctl(PR_SET_PDEATHSIG, SIGRTMAX, 0, 0, 0) != 0) return errno;
+  int error = notice_others();
+  if (error != 0) return error;
+  if (prctl(PR_SET_PDEATHSIG, SIGRTMAX, 0, 0, 0) != 0) return errno;
   end_if_abandoned();
   return 0;
 }

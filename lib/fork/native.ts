@@ -48,6 +48,8 @@ export interface Forker {
   adoptOrphans(): void;
   /** The same, in a root template: what is forked from it ends by itself once both it and its starter have ended. */
   becomeSubreaper(): void;
+  /** Until `wait`, this process and its group end once nobody holds the other end of `control`, also where it spins. */
+  endUnheard(control: number): void;
   /** A pidfd, readable once the process has ended. */
   openProcess(pid: number): number;
   /** Kills this process and its group once the process behind the pidfd has ended. */
@@ -67,7 +69,7 @@ export interface Forker {
 }
 
 /** Operations of frames on a control socket. The first five are known to the addon. */
-export const OP = Object.freeze({ fork: 1, forked: 2, failed: 3, exited: 4, leaving: 5, ready: 10, refused: 11, bootFailed: 12, booting: 13, collect: 20, learn: 21, begin: 30 });
+export const OP = Object.freeze({ fork: 1, forked: 2, failed: 3, exited: 4, leaving: 5, ready: 10, refused: 11, bootFailed: 12, collect: 20, learn: 21, begin: 30 });
 
 /** The package's directory: of a registry's install, of a link, or of the repository. */
 const ROOT = join(__dirname, '../..');

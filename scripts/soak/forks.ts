@@ -39,6 +39,8 @@ async function main(): Promise<void> {
   // The first ones make this process open what it keeps.
   await batch(template, 2);
   await settled();
+  // As on a host: all later forks come from what the collection has moved together.
+  template.collect();
   const before = tree.map(descriptorsOf);
   const started = performance.now();
   for (let made = 0; made < total; made += atOnce) {

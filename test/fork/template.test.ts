@@ -6,6 +6,7 @@ import { once } from 'node:events';
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import { text } from 'node:stream/consumers';
 import { held } from '../../lib/fork/children';
 import { FORKS_AT_ONCE, WAITING_LIMIT } from '../../lib/fork/requests';
 import { Template, type ForkedProcess } from '../../lib/fork/template';
@@ -13,6 +14,7 @@ import { codeOf } from '../../lib/support/errors';
 import { ROOT } from '../support/cluster';
 import { eventually } from '../support/eventually';
 import { descriptorsOf, isRunning } from '../support/processes';
+import type { Written } from './programs/scattered';
 import type { Conduct, Warm } from './programs/tree';
 
 const program = path.join(__dirname, 'programs/tree.js');
@@ -264,6 +266,15 @@ describe('a template', () => {
     assert.deepEqual(await forked.exited, { code: 4, signal: null });
     root.collect();
     await talking(root);
+  });
+
+  it('has its forks write to fewer pages once it has collected its garbage', async () => {
+    const template = kept(await Template.start({ entry, program: path.join(__dirname, 'programs/scattered.js'), argument: {} }));
+    const written = async (): Promise<Written> => JSON.parse(await text((await template.fork({})).channel)) as Written;
+    const before = await written();
+    template.collect();
+    const after = await written();
+    assert.ok(after.objects < before.objects / 2 && after.allocations < before.allocations / 2, JSON.stringify({ before, after }));
   });
 
   it('ends by SIGTERM once its forks have ended, whatever its program does with that signal', async () => {

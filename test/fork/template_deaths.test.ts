@@ -66,7 +66,7 @@ describe('a tree of templates', () => {
     await eventually('the end of all', () => started.every((pid) => !isRunning(pid)), { seen: () => started.filter(isRunning) });
   });
 
-  it('ends a template that hangs in its boot, and the root with it, when the one that asked for it was killed', async () => {
+  for (const fails of ['hangs', 'spins'] as const) it(`ends a template that ${fails} in its boot, and the root with it, when the one that asked for it was killed`, async () => {
     const directory = mkdtempSync(path.join(tmpdir(), 'ec-template-'));
     const pidFile = path.join(directory, 'pid');
     // This process is the host; the one that starts templates dies before it, as an agent does.
@@ -74,7 +74,7 @@ describe('a tree of templates', () => {
     try {
       const [tree] = await once(agent, 'message') as [Tree];
       started.push(agent.pid as number, tree.root, tree.derived);
-      agent.send({ derive: { fails: 'hangs', pidFile } });
+      agent.send({ derive: { fails, pidFile } });
       const pid = await eventually('its boot', () => existsSync(pidFile) && Number(readFileSync(pidFile)));
       started.push(pid);
       const left = [agent.pid as number, tree.derived, pid, tree.root];

@@ -52,9 +52,6 @@ export type Beginning = { readonly argument: unknown } | TemplateOrder;
 /** Title of a process that does not know yet what it is to be. */
 const AHEAD = 'egg-carton: fork ahead of time';
 
-/** Milliseconds between two signs of a template that boots. */
-const SIGN_MS = 500;
-
 interface Warmed {
   readonly program: TemplateProgram;
   readonly state: unknown;
@@ -73,9 +70,8 @@ export async function beTemplate(order: TemplateOrder, surroundings: Surrounding
       native.exit(0);
     }
   };
-  const signs = setInterval(() => {
-    if (!isHeard(surroundings)) native.exit(0);
-  }, SIGN_MS).unref();
+  // Whoever asked for it may end while it boots, or hangs, or spins.
+  native.endUnheard(control);
   // Anything that is there already is Node's, or was found harmless in the template that this one was forked from.
   const baseline = await baselineOf(control);
   const origins = new Origins();
@@ -89,8 +85,6 @@ export async function beTemplate(order: TemplateOrder, surroundings: Surrounding
   } catch (error) {
     tell(OP.bootFailed, toWire(bootFailure(error, order.program)));
     return native.exit(1);
-  } finally {
-    clearInterval(signs);
   }
   const refuse = (reasons: readonly Reason[]): never => {
     tell(OP.refused, reasons);
@@ -108,17 +102,6 @@ export async function beTemplate(order: TemplateOrder, surroundings: Surrounding
     tell(OP.ready, {});
     rest({ ...warmed, timers: origins.timers() }, surroundings, reopened);
   });
-}
-
-/** A sign that it boots still, which is lost where whoever gives orders has ended: it would boot, or hang, for nobody. */
-function isHeard({ native, control }: Surroundings): boolean {
-  try {
-    native.send(control, OP.booting, 0, '{}', []);
-    return true;
-  } catch (error) {
-    // Whoever does not read for a while may do so later.
-    return !['EPIPE', 'ECONNRESET'].includes((error as NodeJS.ErrnoException).code ?? '');
-  }
 }
 
 async function load(program: string): Promise<TemplateProgram> {
