@@ -215,11 +215,12 @@ static napi_value ignore_all_hints(napi_env env, napi_callback_info info) {
   return result;
 }
 
-/* fillHoles(): see holes.h. */
+/* fillHoles(): see holes.h. Whether what is allocated from now on lies at the end of the heap. */
 static napi_value fill_all_holes(napi_env env, napi_callback_info info) {
-  (void)env, (void)info;
-  fill_holes();
-  return NULL;
+  (void)info;
+  napi_value result;
+  napi_get_boolean(env, fill_holes(), &result);
+  return result;
 }
 
 /* Connections that may wait to be accepted; libuv's own number. */

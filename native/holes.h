@@ -7,11 +7,18 @@
 #define CARTON_HOLES_H
 
 #include <malloc.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <unistd.h>
 
-/* Since glibc 2.33. Elsewhere forks are larger, and work. */
-#if defined(__GLIBC__) && __GLIBC_PREREQ(2, 33)
+/* mallinfo2(3) is glibc's, since 2.33. Without it forks are larger, and work. */
+#ifdef __GLIBC__
+#if __GLIBC_PREREQ(2, 33)
+#define CARTON_FILLS_HOLES
+#endif
+#endif
+
+#ifdef CARTON_FILLS_HOLES
 
 /* Bytes. Larger pieces are few, and asking for them may map them elsewhere; none are smaller than the step. */
 #define LARGEST_HOLE (64 * 1024)
@@ -19,17 +26,30 @@
 /* Above it, steps are an eighth of the size: what is left of a hole is taken by a smaller one. */
 #define EXACT_HOLE 4096
 
-static void fill_holes(void) {
-  const char *end = (const char *)sbrk(0) - mallinfo2().keepcost;
+/* Of pieces that a thread keeps for its next request, which count as taken. */
+#define KEPT_BYTES (1024 * 1024)
+
+/* Whether it could be done. */
+static bool fill_holes(void) {
+  struct mallinfo2 info = mallinfo2();
+  const char *end = (const char *)sbrk(0) - info.keepcost;
+  /* What is free below the end. An allocator of somebody else's may have its pieces there without end. */
+  size_t left = info.fordblks - info.keepcost + KEPT_BYTES;
   for (size_t size = LARGEST_HOLE; size >= HOLE_STEP; size -= size > EXACT_HOLE ? size / 8 / HOLE_STEP * HOLE_STEP : HOLE_STEP) {
     char *piece = malloc(size);
-    while (piece != NULL && piece < end) piece = malloc(size);
+    while (piece != NULL && piece < end && left > size) {
+      left -= size;
+      piece = malloc(size);
+    }
     free(piece);
   }
+  return true;
 }
 
 #else
-static void fill_holes(void) {}
+static bool fill_holes(void) {
+  return false;
+}
 #endif
 
 #endif

@@ -197,14 +197,18 @@ static void on_other_ended(int signal) {
   errno = error;
 }
 
-static int notice_others(void) {
+static int notice_others(int signal) {
   struct sigaction action = {.sa_handler = on_other_ended, .sa_flags = SA_RESTART};
-  return sigaction(SIGRTMAX, &action, NULL) == 0 ? 0 : errno;
+  return sigaction(signal, &action, NULL) == 0 ? 0 : errno;
 }
 
-/* The kernel signals what happens to the socket, the close of its other end too (O_ASYNC, fcntl(2)). */
+/*
+ * The kernel signals what happens to the socket, the close of its other end too (O_ASYNC, fcntl(2)): by SIGIO where its
+ * queue of signals is full.
+ */
 static int end_unheard(int control) {
-  int error = notice_others();
+  int error = notice_others(SIGRTMAX);
+  if (error == 0) error = notice_others(SIGIO);
   if (error != 0) return error;
   heard_at = control;
   if (fcntl(control, F_SETSIG, SIGRTMAX) != 0 || fcntl(control, F_SETOWN, getpid()) != 0) return errno;
@@ -216,6 +220,7 @@ static int end_unheard(int control) {
 static void hear_by_itself(void) {
   if (heard_at < 0) return;
   fcntl(heard_at, F_SETFL, fcntl(heard_at, F_GETFL) & ~O_ASYNC);
+  signal(SIGIO, SIG_DFL);
   heard_at = -1;
 }
 
@@ -225,7 +230,7 @@ static void hear_by_itself(void) {
 static int follow_ancestors(pid_t parent) {
   if (root_pid == 0) return 0;
   first_parent = parent;
-  int error = notice_others();
+  int error = notice_others(SIGRTMAX);
   if (error != 0) return error;
   if (prctl(PR_SET_PDEATHSIG, SIGRTMAX, 0, 0, 0) != 0) return errno;
   end_if_abandoned();

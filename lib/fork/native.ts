@@ -32,8 +32,8 @@ export interface Forker {
   copyWritten(): void;
   /** Pages of V8's heap lie together from now on. False where that cannot be had. */
   ignoreHints(): boolean;
-  /** What is allocated from now on lies at the end of the heap, and not between what is there. */
-  fillHoles(): void;
+  /** What is allocated from now on lies at the end of the heap, not between what is there. False where that cannot be had. */
+  fillHoles(): boolean;
   /** A unix socket that listens at `path`, for this user alone; closed by exec. */
   listenAt(path: string): number;
   /** Two connected stream sockets, closed by exec. */

@@ -57,6 +57,11 @@ export class AgentLink {
     };
   }
 
+  /** The channel has closed. Before an agent has said anything, nobody knows of this instance but by its socket. */
+  channelClosed(): void {
+    if (!this.#wasAttached) this.#orphaned();
+  }
+
   /** Resolves once nothing waits for the agent's session to open: what is said last must not get lost. */
   told(): Promise<void> {
     return this.#early.length === 0 ? Promise.resolve() : new Promise((resolve) => (this.#onTold = resolve));

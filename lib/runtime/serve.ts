@@ -75,6 +75,7 @@ class InstanceServer {
       () => options.clock.after(TOLD_MS, () => (this.#failedAhead = true)),
     );
     acceptSession(options.channel, () => ({ welcome: {}, handlers: (session) => this.#link.attach(session) }), { limitMs: null });
+    options.channel.once('close', () => this.#link.channelClosed());
     if (options.begun !== undefined) void this.#start(options.begun.boot);
   }
 

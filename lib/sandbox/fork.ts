@@ -13,7 +13,7 @@ import type { Clock, Timer } from '../support/clock';
 import { codeOf, describeWithCode, type CartonError } from '../support/errors';
 import type { HostLog } from '../support/host_environment';
 import type { InstanceBoot } from '../protocol/control';
-import { forkInstance } from './fork_instance';
+import { dropInstance, forkInstance } from './fork_instance';
 import { ForksAhead } from './forks_ahead';
 import type { Launcher, LauncherStatus, Sandbox } from './launcher';
 import { Slot } from './slot';
@@ -86,7 +86,7 @@ export class ForkLauncher implements Launcher {
     const onDue = (): void => this.replenish();
     this.#options = options;
     this.#root = new Slot({ make: () => options.startRoot(this.#closing.signal), onDue, clock, log });
-    this.#revision = new Slot({ make: () => this.#makeRevision({ isQuick: true }), root: this.#root, onDue, clock, log });
+    this.#revision = new Slot({ make: () => this.#makeRevision({ isQuick: true }), proof: (template) => this.#tested.get(template), root: this.#root, onDue, clock, log });
     this.#usedAt = clock.now();
     this.#look = options.clock.every(LOOK_MS, () => this.#retireUnused());
   }
@@ -155,16 +155,16 @@ export class ForkLauncher implements Launcher {
   }
 
   async #forkOf(template: Template, boot: InstanceBoot): Promise<Sandbox> {
-    const ahead = this.#ahead.get(template);
-    const [forked, tested] = await Promise.allSettled([this.#inTime(template, forkInstance(template, boot, ahead)), this.#tested.get(template)]);
-    if (tested.status === 'rejected') {
-      if (forked.status === 'fulfilled') forked.value.kill();
-      throw tested.reason;
+    const forking = this.#inTime(template, forkInstance(template, boot, this.#ahead.get(template)));
+    try {
+      const [sandbox] = await Promise.all([forking, this.#tested.get(template)]);
+      this.#collect(template);
+      this.#ahead.get(template)?.replenishSoon();
+      return sandbox;
+    } catch (error) {
+      await forking.then((sandbox) => dropInstance(sandbox, boot), () => undefined);
+      throw error;
     }
-    if (forked.status === 'rejected') throw forked.reason;
-    this.#collect(template);
-    ahead?.replenishSoon();
-    return forked.value;
   }
 
   /** One that hangs ends by that, and the request with it. */
@@ -186,21 +186,29 @@ export class ForkLauncher implements Launcher {
   async #makeRevision({ isQuick }: { isQuick: boolean }): Promise<Template> {
     const root = await this.#root.take();
     const { template, isWhole } = await this.#options.derive(root, { isQuick, signal: this.#closing.signal });
-    const tested = this.#test(template);
+    const tested = this.#test(template).then(() => this.#prepare(template, isWhole));
     this.#tested.set(template, tested);
     tested.catch(() => undefined);
     // Whoever waits has a fork meanwhile.
     if (!isQuick) await tested;
-    this.#uncollected = template;
+    return template;
+  }
+
+  /** Whatever makes forks smaller and faster; whoever waits for one comes first. */
+  #prepare(template: Template, isWhole: boolean): void {
     const { ahead: count, study, clock } = this.#options;
-    // One that is not whole is replaced once nobody waits.
-    const before = isWhole ? () => study(template) : () => this.#revision.renew(() => this.#makeRevision({ isQuick: false }));
-    const ahead = new ForksAhead(template, { count, before: isWhole && count === 0 ? undefined : before, clock });
+    const before = async (): Promise<void> => {
+      // It moves what is then studied.
+      this.#collect(template);
+      // One that is not whole is replaced.
+      if (!isWhole) await this.#revision.renew(() => this.#makeRevision({ isQuick: false }));
+      else if (count > 0) await study(template);
+    };
+    const ahead = new ForksAhead(template, { count, before, clock });
+    this.#uncollected = template;
     this.#ahead.set(template, ahead);
-    // Whoever waits comes first.
     if (this.#waiting === 0) this.#collect(template);
     ahead.replenishSoon();
-    return template;
   }
 
   /** Rejects once the template has ended, where its fork does not pass; no other launch gets it then. */

@@ -29,6 +29,12 @@ export async function forkInstance(template: Template, boot: InstanceBoot, ahead
   }
 }
 
+/** It is not to serve after all. What it was to serve may be another process's at once. */
+export function dropInstance(sandbox: Sandbox, { socketPath }: InstanceBoot): void {
+  sandbox.kill();
+  rmSync(socketPath, { force: true });
+}
+
 /** Undefined where none waits. */
 function beginAhead(ahead: ForksAhead | undefined, boot: InstanceBoot, listener: number): ForkedProcess | undefined {
   for (let fork = ahead?.take(); fork !== undefined; fork = ahead?.take()) {

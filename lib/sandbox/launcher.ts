@@ -3,8 +3,8 @@
  * process).
  *
  * Guarantees, each with a test that names it:
- * 1. `launch` resolves with a channel as soon as the sandbox exists, long before it is ready; boot and failure are
- *    told over that channel.
+ * 1. `launch` resolves with a channel as soon as the sandbox exists and may serve, long before it is ready; boot and
+ *    failure are told over that channel.
  * 2. `exited` resolves exactly once, after the last byte of the channel, whatever way the sandbox ended.
  * 3. A sandbox outlives the process that launched it by `agentGraceMs` and ends within a second of the host's end.
  * 4. `kill` after the exit does nothing.

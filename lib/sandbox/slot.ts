@@ -10,6 +10,8 @@ import type { HostLog } from '../support/host_environment';
 
 export interface SlotOptions {
   readonly make: () => Promise<Template>;
+  /** Resolves once it is known to be good; where it is not, it is condemned. @default at once */
+  readonly proof?: (template: Template) => Promise<void> | undefined;
   /** The template that this one is forked from: what failed there is not this one's failure. */
   readonly root?: Slot;
   /** It ended or failed, and may be made again from now on. */
@@ -78,7 +80,9 @@ export class Slot {
     this.#made = made;
     made.then(
       (template) => {
-        if (this.#made === made) this.#error = undefined;
+        Promise.resolve(this.#options.proof?.(template)).then(() => {
+          if (this.#made === made) this.#error = undefined;
+        }, () => undefined);
         void template.ended.then(() => this.#lost(made, clock.now() - since));
       },
       (error: unknown) => this.#failed(made, error),
@@ -103,11 +107,11 @@ export class Slot {
   /** What was thought to be good is not. */
   condemn(template: Template, error: unknown): void {
     const made = this.#made;
-    void made?.then((present) => {
+    made?.then((present) => {
       if (present !== template) return;
       this.#failed(made, error);
       this.#end(made);
-    });
+    }, () => undefined);
   }
 
   /** It ended, which was noticed elsewhere first. */

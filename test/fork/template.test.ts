@@ -8,6 +8,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { text } from 'node:stream/consumers';
 import { held } from '../../lib/fork/children';
+import { forker } from '../../lib/fork/native';
 import { FORKS_AT_ONCE, WAITING_LIMIT } from '../../lib/fork/requests';
 import { Template, type ForkedProcess } from '../../lib/fork/template';
 import { codeOf } from '../../lib/support/errors';
@@ -274,7 +275,9 @@ describe('a template', () => {
     const before = await written();
     template.collect();
     const after = await written();
-    assert.ok(after.objects < before.objects / 2 && after.allocations < before.allocations / 2, JSON.stringify({ before, after }));
+    assert.ok(after.objects < before.objects / 2, JSON.stringify({ before, after }));
+    // Not every C library says how much is free in between.
+    if (forker().fillHoles()) assert.ok(after.allocations < before.allocations / 2, JSON.stringify({ before, after }));
   });
 
   it('ends by SIGTERM once its forks have ended, whatever its program does with that signal', async () => {

@@ -4,6 +4,7 @@
  */
 import assert from 'node:assert/strict';
 import { connect, createServer, type Socket } from 'node:net';
+import { forker } from '../../lib/fork/native';
 import { decodeControl, encodeControl, METHOD, type InstanceBoot, type ProcessBoot } from '../../lib/protocol/control';
 import { openSession } from '../../lib/rpc/handshake';
 import type { BootedApplication } from '../../lib/runtime/application';
@@ -99,6 +100,21 @@ describe('lib/runtime/serve', () => {
     assert.deepEqual(names(heard), ['ready']);
     heard.drain();
     assert.equal(await heard.exit, 0);
+  });
+
+  it('ends after its grace where its agent is gone before it has said anything', async () => {
+    files.write('app/function/hello.js', 'module.exports = () => 1;');
+    const [near, far] = await socketPair();
+    const descriptor = { kind: 'egg', name: 'app', baseDir: files.root, entry: '', options: {}, disabledPlugins: [] } as const;
+    const exit = new Promise<number>((resolve) => {
+      serveInstance({
+        channel: far, application: Promise.resolve(application()), clock: systemClock, onEnd: resolve,
+        process: { application: descriptor, hostProcess: { pid: process.pid, startTime: '' }, development: false, snapshot: null, compileCache: null },
+        begun: { boot: bootOf(), listener: forker().listenAt(files.path('s')) },
+      });
+    });
+    near.destroy();
+    assert.equal(await exit, 0);
   });
 
   it('is ready although a function does not load, and logs where', async () => {

@@ -3,7 +3,11 @@
  * test/fork and test/fault/template.test.ts.
  */
 import assert from 'node:assert/strict';
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
 import { setImmediate } from 'node:timers/promises';
+import type { InstanceBoot } from '../../lib/protocol/control';
 import { CartonError } from '../../lib/support/errors';
 import { BOOT, deferred, Scene, type ScriptedTemplate } from './scripted_templates';
 
@@ -30,6 +34,56 @@ describe('the fork launcher', () => {
     assert.match(scene.launcher.status.reason ?? '', /CARTON_FORK_BOOT_FAILED/);
     await assert.rejects(scene.launcher.launch(BOOT), { code: 'CARTON_FORK_BOOT_FAILED' });
     assert.equal(scene.revisions.length, 1);
+  });
+
+  it('guarantee 2: what was forked meanwhile leaves its socket to whoever serves instead', async () => {
+    const directory = mkdtempSync(path.join(tmpdir(), 'ec-fork-'));
+    try {
+      scene.testFailure = new CartonError('CARTON_FORK_BOOT_FAILED');
+      await assert.rejects(scene.launcher.launch({ socketPath: path.join(directory, 's') } as InstanceBoot), { code: 'CARTON_FORK_BOOT_FAILED' });
+      assert.deepEqual([scene.revision.killed, readdirSync(directory)], [2, []]);
+    } finally {
+      rmSync(directory, { recursive: true });
+    }
+  });
+
+  it('guarantee 2: a template that fails its test after another one has taken its place changes nothing for that one', async () => {
+    const [test, boot] = [deferred(), deferred()];
+    scene.testDelay = test.promise;
+    const first = assert.rejects(scene.launcher.launch(BOOT), { code: 'CARTON_FORK_BOOT_FAILED' });
+    await setImmediate();
+    scene.launcher.refresh(scene.clock.wall() + 1_000);
+    scene.delay = boot.promise;
+    scene.failure = new CartonError('CARTON_FORK_REFUSED');
+    const second = assert.rejects(scene.launcher.launch(BOOT), { code: 'CARTON_FORK_REFUSED' });
+    scene.testFailure = new CartonError('CARTON_FORK_BOOT_FAILED');
+    test.resolve();
+    await first;
+    boot.resolve();
+    await second;
+  });
+
+  it('tells the last failure until a test has passed, and makes nothing better before', async () => {
+    scene.leavesOut = true;
+    scene.testFailure = new CartonError('CARTON_FORK_BOOT_FAILED');
+    await assert.rejects(scene.launcher.launch(BOOT), { code: 'CARTON_FORK_BOOT_FAILED' });
+    scene.testFailure = undefined;
+    const test = deferred();
+    scene.testDelay = test.promise;
+    scene.clock.advance(1_000);
+    const launched = scene.launcher.launch(BOOT);
+    await setImmediate();
+    scene.launcher.replenish();
+    scene.clock.advance(1_000);
+    await setImmediate();
+    assert.deepEqual([scene.revisions.length, scene.revision.collected], [2, 0]);
+    assert.match(scene.launcher.status.reason ?? '', /CARTON_FORK_BOOT_FAILED/);
+    test.resolve();
+    await launched;
+    assert.equal(scene.launcher.status.reason, null);
+    scene.clock.advance(100);
+    await setImmediate();
+    assert.deepEqual([scene.revisions.length, scene.revisions[1]?.collected], [3, 1]);
   });
 
   it('guarantee 2: a launch is told of no process before the test has passed', async () => {

@@ -15,7 +15,7 @@ import { FakeClock } from '../support/fake_clock';
 export const SILENT: HostLog = { debug: () => undefined, info: () => undefined, warn: () => undefined, error: () => undefined };
 
 /** Too large to go with a fork, so that no socket is made for it. */
-export const BOOT = { revision: 'x'.repeat(PAYLOAD_LIMIT) } as InstanceBoot;
+export const BOOT = { revision: 'x'.repeat(PAYLOAD_LIMIT), socketPath: '/nowhere/s' } as InstanceBoot;
 
 /** A promise, and what resolves it. */
 export interface Deferred {

@@ -70,8 +70,12 @@ export async function beTemplate(order: TemplateOrder, surroundings: Surrounding
       native.exit(0);
     }
   };
-  // Whoever asked for it may end while it boots, or hangs, or spins.
-  native.endUnheard(control);
+  try {
+    // Whoever asked for it may end while it boots, or hangs, or spins.
+    native.endUnheard(control);
+  } catch {
+    // Some sandboxes do not allow it; then one that spins lives until its host ends.
+  }
   // Anything that is there already is Node's, or was found harmless in the template that this one was forked from.
   const baseline = await baselineOf(control);
   const origins = new Origins();
