@@ -65,6 +65,7 @@ export const ERRORS = Object.freeze({
   CARTON_INSTANCE_UNRESPONSIVE: entry(504, 'function', false, 'the instance did not answer by the deadline and was replaced', 'Look for a loop that never yields.'),
 
   CARTON_RPC_BAD_FRAME: entry(502, 'platform', false, 'a frame on a session is malformed', 'Run the same version of egg-carton on both sides; a foreign peer was disconnected.'),
+  CARTON_RPC_BAD_VALUE: entry(500, 'function', false, 'a value cannot travel to another process', 'Pass data, Buffers, errors, callbacks, streams or signals; objects of other classes only where the client\'s adapter knows them.'),
   CARTON_RPC_CLOSED: entry(503, 'platform', true, 'the session closed before the call ended', 'Call again once the peer is back.'),
   CARTON_RPC_CREDIT_EXCEEDED: entry(502, 'platform', false, 'a peer sent more of a stream than it had credit for', 'A foreign peer was disconnected; run the same version on both sides.'),
   CARTON_RPC_FRAME_TOO_LARGE: entry(502, 'platform', false, 'a frame is larger than the limit', 'Send large payloads as streams.'),

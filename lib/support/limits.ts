@@ -47,6 +47,10 @@ export const LIMITS = Object.freeze({
   arguments: 4_096,
   /** Characters of an error's message, and of its stack, that travel to the caller. */
   errorCharacters: 4_096,
+  /** Levels of objects in an argument or result of a remote call: far from where the stack ends. */
+  valueDepth: 500,
+  /** Bytes of a Buffer in a remote call from which on it is a view of what was read, and keeps all of that alive. */
+  valueCopyBytes: 16 * KIB,
   /** Functions of one application. */
   functions: 10_000,
 });
