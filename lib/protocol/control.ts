@@ -30,6 +30,9 @@ export const METHOD = Object.freeze({
   lost: 31,
   refreshSpecs: 32,
   setMocks: 33,
+  // of one object to another: either way between an instance and a sidecar
+  remote: 50,
+  release: 51,
   // agent → worker
   specs: 40,
   instances: 41,

@@ -51,6 +51,10 @@ export const LIMITS = Object.freeze({
   valueDepth: 500,
   /** Bytes of a Buffer in a remote call from which on it is a view of what was read, and keeps all of that alive. */
   valueCopyBytes: 16 * KIB,
+  /** Bytes of the arguments, or of the result, of one remote call; above it they are to be a stream. */
+  remoteValueBytes: 64 * MIB,
+  /** Objects and functions that one side of a session holds for the other. */
+  remoteObjects: 10_000,
   /** Functions of one application. */
   functions: 10_000,
 });

@@ -1,0 +1,145 @@
+/**
+ * A remote call, from the side that serves it.
+ */
+import { CartonError, codeOf, toWire, type WireError } from '../support/errors';
+import { LIMITS } from '../support/limits';
+import { decodeCall, encodeResult, RESULT, type RemoteCallHead } from '../protocol/remote';
+import type { CallListener, IncomingCall } from './incoming_call';
+import type { Remote } from './remote';
+import type { ServedCall } from './remote_objects';
+import { thrownFromWire, thrownToWire } from './remote_errors';
+import { emptyScope, isLate, type Scope } from './remote_scope';
+import { Beginning, givesBytes, isStream, sendAll } from './remote_streams';
+
+/** Throws what the peer did wrong. */
+export function serveRemote(remote: Remote, call: IncomingCall): void {
+  const serving = new Serving(remote, call, decodeCall(call.payload));
+  call.listener = serving;
+  serving.begin();
+}
+
+class Serving implements CallListener {
+  readonly #remote: Remote;
+  readonly #call: IncomingCall;
+  readonly #head: RemoteCallHead;
+  readonly #scope: Scope;
+  readonly #cancelled = new AbortController();
+  /** A value that is larger than a frame comes as the beginning of the body. */
+  #beginning: Beginning | undefined;
+
+  constructor(remote: Remote, call: IncomingCall, head: RemoteCallHead) {
+    this.#remote = remote;
+    this.#call = call;
+    this.#head = head;
+    this.#scope = { ...emptyScope(), signal: this.#cancelled.signal };
+  }
+
+  begin(): void {
+    const { value } = this.#head;
+    if (typeof value !== 'number') return this.#run(value);
+    if (!this.#call.bodyFollows) throw bad('a body', 'none');
+    this.#beginning = new Beginning(value);
+  }
+
+  onBody(chunk: Buffer): void {
+    const rest = this.#beginning?.push(chunk) ?? chunk;
+    this.#call.received?.consumed(chunk.length - rest.length);
+    const whole = this.#beginning?.whole;
+    if (whole !== undefined) {
+      this.#beginning = undefined;
+      this.#run(whole);
+    }
+    if (rest.length === 0) return;
+    if (this.#scope.received === undefined) throw bad('no more than the value', `${rest.length} bytes`);
+    this.#scope.received.accept(rest);
+  }
+
+  onBodyEnd(error: WireError | undefined): void {
+    if (this.#beginning !== undefined && error === undefined) throw bad('as many bytes as it said', 'less');
+    this.#scope.received?.finish(error && thrownFromWire(error));
+  }
+
+  onCancelled(): void {
+    this.#scope.hasEnded = true;
+    const error = new CartonError('CARTON_RPC_CANCELLED');
+    this.#cancelled.abort(error);
+    this.#scope.received?.finish(error);
+  }
+
+  #run(bytes: Buffer): void {
+    let request: unknown;
+    try {
+      request = this.#remote.decode(bytes, this.#scope);
+    } catch (error) {
+      if (!isLate(error)) throw error;
+      return this.#call.fail(thrownToWire(error));
+    }
+    if (!isRequest(request)) throw bad('a target, a method and arguments', 'something else');
+    if (this.#scope.received !== undefined) {
+      if (!this.#call.bodyFollows) throw bad('a body', 'none');
+      this.#scope.received.receiver = this.#call.received;
+    }
+    void this.#answer(request);
+  }
+
+  async #answer([target, method, args]: Request): Promise<void> {
+    const { remainingMs, trace } = this.#head;
+    const served: ServedCall = { signal: this.#cancelled.signal, remainingMs, trace };
+    try {
+      this.#reply(await this.#remote.targetOf(target).invoke(method, args, served));
+    } catch (error) {
+      this.#replyError(error);
+    }
+  }
+
+  /** Throws `CARTON_RPC_BAD_VALUE`, `CARTON_RPC_TOO_MANY_OBJECTS` or `CARTON_RPC_VALUE_TOO_LARGE`. */
+  #reply(result: unknown): void {
+    if (!isStream(result)) return this.#replyValue(RESULT.value, this.#remote.encode(result, this.#scope));
+    const isBytes = givesBytes(result);
+    const sender = this.#call.openStream(encodeResult({ kind: isBytes ? RESULT.bytes : RESULT.values, value: Buffer.alloc(0) }));
+    const encode = isBytes ? undefined : (item: unknown) => this.#remote.encode(item, this.#scope);
+    void sendAll(result, sender, { encode, signal: this.#cancelled.signal }).then(() => (this.#scope.hasEnded = true));
+  }
+
+  #replyValue(kind: number, value: Buffer): void {
+    if (value.length > LIMITS.remoteValueBytes) throw new CartonError('CARTON_RPC_VALUE_TOO_LARGE', { expected: `a result of at most ${LIMITS.remoteValueBytes} bytes`, got: `${value.length}` });
+    this.#scope.hasEnded = true;
+    if (value.length <= LIMITS.inlineBodyBytes) return this.#call.reply(encodeResult({ kind, value }));
+    const sender = this.#call.openStream(encodeResult({ kind, value: value.length }));
+    sender.write(value);
+    sender.end();
+  }
+
+  #replyError(error: unknown): void {
+    if (error instanceof CartonError) {
+      this.#scope.hasEnded = true;
+      return this.#call.fail(toWire(error));
+    }
+    try {
+      this.#replyValue(RESULT.error, this.#remote.encode(error, emptyScope()));
+    } catch (cause) {
+      if (codeOf(cause) !== 'CARTON_RPC_BAD_VALUE') return this.#call.fail(thrownToWire(cause));
+      this.#replyValue(RESULT.error, this.#remote.encode(bare(error), emptyScope()));
+    }
+  }
+}
+
+type Request = readonly [target: string | number, method: string, args: readonly unknown[]];
+
+function isRequest(value: unknown): value is Request {
+  if (!Array.isArray(value)) return false;
+  const [target, method, args] = value as unknown[];
+  return (typeof target === 'string' || typeof target === 'number') && typeof method === 'string' && Array.isArray(args);
+}
+
+/** Errors of clients hold requests, sockets and the like; what says what happened is the rest. */
+function bare(error: unknown): unknown {
+  if (!(error instanceof Error)) return new TypeError(`something that cannot travel was thrown: ${typeof error}`);
+  const copy = Object.create(Object.getPrototypeOf(error) as object, Object.getOwnPropertyDescriptors(error)) as Record<string, unknown>;
+  for (const [key, value] of Object.entries(copy)) if (typeof value === 'object' || typeof value === 'function') delete copy[key];
+  return Object.defineProperty(copy, 'cause', { value: error.cause instanceof Error ? bare(error.cause) : undefined, configurable: true });
+}
+
+function bad(expected: string, got: string): CartonError {
+  return new CartonError('CARTON_RPC_BAD_FRAME', { of: 'a remote call', expected, got });
+}
