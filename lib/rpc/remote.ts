@@ -106,9 +106,9 @@ export class Remote {
     return encodeValue(value, (object) => this.#refer(object, scope));
   }
 
-  /** Throws `CARTON_RPC_BAD_FRAME`, or `CARTON_RPC_OBJECT_GONE` for an object of this side's that has ended. */
-  decode(bytes: Buffer, scope: Scope): unknown {
-    return decodeValue(bytes, (reference) => this.#resolve(reference, scope));
+  /** `signal`: of the call that they are the arguments of. Throws `CARTON_RPC_BAD_FRAME`, or `CARTON_RPC_OBJECT_GONE` for an object of this side's that has ended. */
+  decode(bytes: Buffer, scope: Scope, signal?: () => AbortSignal): unknown {
+    return decodeValue(bytes, (reference) => (reference.kind === REFERENCE.signal ? signal?.() : this.#resolve(reference, scope)));
   }
 
   endCallbacks({ callbacks }: Scope): void {
@@ -154,8 +154,6 @@ export class Remote {
         return (scope.received ??= new ReceivedBytes(() => undefined));
       case REFERENCE.values:
         return (scope.received ??= new ReceivedValues((bytes) => this.decode(bytes, scope), () => undefined));
-      case REFERENCE.signal:
-        return scope.signal;
       default:
         throw new CartonError('CARTON_RPC_BAD_FRAME', { of: 'a value', expected: 'a known kind of reference', got: `${kind}` });
     }

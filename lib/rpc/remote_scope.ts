@@ -11,6 +11,7 @@ export interface Scope {
   sent: AsyncIterable<unknown> | undefined;
   /** The same at the other side. */
   received: Received | undefined;
+  /** One among the arguments. */
   signal: AbortSignal | undefined;
   hasEnded: boolean;
 }

@@ -23,7 +23,9 @@ class Serving implements CallListener {
   readonly #call: IncomingCall;
   readonly #head: RemoteCallHead;
   readonly #scope: Scope;
-  readonly #cancelled = new AbortController();
+  /** Made when somebody asks for it: few do, and it costs as much as all the rest of a call. */
+  #aborting: AbortController | undefined;
+  #isCancelled = false;
   /** A value that is larger than a frame comes as the beginning of the body. */
   #beginning: Beginning | undefined;
 
@@ -31,7 +33,7 @@ class Serving implements CallListener {
     this.#remote = remote;
     this.#call = call;
     this.#head = head;
-    this.#scope = { ...emptyScope(), signal: this.#cancelled.signal };
+    this.#scope = emptyScope();
   }
 
   begin(): void {
@@ -61,15 +63,23 @@ class Serving implements CallListener {
 
   onCancelled(): void {
     this.#scope.hasEnded = true;
-    const error = new CartonError('CARTON_RPC_CANCELLED');
-    this.#cancelled.abort(error);
-    this.#scope.received?.finish(error);
+    this.#isCancelled = true;
+    this.#aborting?.abort(cancelled());
+    this.#scope.received?.finish(cancelled());
+  }
+
+  get #signal(): AbortSignal {
+    if (this.#aborting === undefined) {
+      this.#aborting = new AbortController();
+      if (this.#isCancelled) this.#aborting.abort(cancelled());
+    }
+    return this.#aborting.signal;
   }
 
   #run(bytes: Buffer): void {
     let request: unknown;
     try {
-      request = this.#remote.decode(bytes, this.#scope);
+      request = this.#remote.decode(bytes, this.#scope, () => this.#signal);
     } catch (error) {
       if (!isLate(error)) throw error;
       return this.#call.fail(thrownToWire(error));
@@ -83,13 +93,23 @@ class Serving implements CallListener {
   }
 
   async #answer([target, method, args]: Request): Promise<void> {
-    const { remainingMs, trace } = this.#head;
-    const served: ServedCall = { signal: this.#cancelled.signal, remainingMs, trace };
     try {
-      this.#reply(await this.#remote.targetOf(target).invoke(method, args, served));
+      this.#reply(await this.#remote.targetOf(target).invoke(method, args, this.#served()));
     } catch (error) {
       this.#replyError(error);
     }
+  }
+
+  #served(): ServedCall {
+    const { remainingMs, trace } = this.#head;
+    const signal = (): AbortSignal => this.#signal;
+    return {
+      remainingMs,
+      trace,
+      get signal() {
+        return signal();
+      },
+    };
   }
 
   /** Throws `CARTON_RPC_BAD_VALUE`, `CARTON_RPC_TOO_MANY_OBJECTS` or `CARTON_RPC_VALUE_TOO_LARGE`. */
@@ -98,7 +118,7 @@ class Serving implements CallListener {
     const isBytes = givesBytes(result);
     const sender = this.#call.openStream(encodeResult({ kind: isBytes ? RESULT.bytes : RESULT.values, value: Buffer.alloc(0) }));
     const encode = isBytes ? undefined : (item: unknown) => this.#remote.encode(item, this.#scope);
-    void sendAll(result, sender, { encode, signal: this.#cancelled.signal }).then(() => (this.#scope.hasEnded = true));
+    void sendAll(result, sender, { encode, signal: this.#signal }).then(() => (this.#scope.hasEnded = true));
   }
 
   #replyValue(kind: number, value: Buffer): void {
@@ -138,6 +158,10 @@ function bare(error: unknown): unknown {
   const copy = Object.create(Object.getPrototypeOf(error) as object, Object.getOwnPropertyDescriptors(error)) as Record<string, unknown>;
   for (const [key, value] of Object.entries(copy)) if (typeof value === 'object' || typeof value === 'function') delete copy[key];
   return Object.defineProperty(copy, 'cause', { value: error.cause instanceof Error ? bare(error.cause) : undefined, configurable: true });
+}
+
+function cancelled(): CartonError {
+  return new CartonError('CARTON_RPC_CANCELLED');
 }
 
 function bad(expected: string, got: string): CartonError {

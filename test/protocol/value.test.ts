@@ -30,6 +30,17 @@ describe('values of remote calls', () => {
     }));
   });
 
+  it('go as JSON only where that loses nothing', () => {
+    const twice = { a: 1 };
+    const isJson = (value: unknown): boolean => encodeValue(value)[0] !== 0xff;
+    const asJson = ['tea', 0, 1.5, true, null, [], {}, { a: [1, { b: null }] }, ['a', 'a'], JSON.parse('{"__proto__":1}'), '\ud800'];
+    const others = [undefined, -0, NaN, 1n, new Date(0), { a: undefined }, [undefined], new Array(1), Object.assign([1], { index: 1 }), [twice, twice], Buffer.from('x'), new (class { a = 1; })(), { d: new Date(0) }];
+    assert.deepEqual([asJson.map(isJson), others.map(isJson)], [asJson.map(() => true), others.map(() => false)]);
+    for (const value of asJson) assert.deepEqual(travelled(value), value);
+    assert.deepEqual(travelled(others[8]), others[8]);
+    assert.equal(0 in (travelled(new Array(1)) as unknown[]), false);
+  });
+
   it('keep cycles and shared parts, with and without something that is marked in them', () => {
     const shared = { name: 'tea' };
     for (const extra of [0, new RangeError('far')]) {
@@ -139,6 +150,8 @@ describe('values of remote calls', () => {
   it('refuse hostile bytes with CARTON_RPC_BAD_FRAME, and take no memory for what they only claim', () => {
     const bytes = encodeValue([{ a: 1, b: [new Error('x'), Buffer.from('y')] }, new Map([[1, 2]])]);
     for (let cut = 0; cut < bytes.length; cut += 1) refused(bytes.subarray(0, cut));
+    for (const text of ['', '{', '[1,]', 'undefined', '\xfe', '1 2']) refused(Buffer.from(text, 'latin1'));
+    refused(Buffer.from('['.repeat(1_000_000)));
     refused(Buffer.from([0xff, 0x0f, ...Array.from({ length: 100_000 }, () => [0x41, 1]).flat()]));
     const before = process.memoryUsage().rss;
     // A dense array, a string, a large integer, a view: each says that it has a gigabyte.
