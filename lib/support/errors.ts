@@ -105,6 +105,9 @@ export const ERRORS = Object.freeze({
   CARTON_SCHEDULER_HOST_FULL: entry(503, 'platform', true, 'the host has no room for another instance', 'Send the request again after Retry-After, or raise carton.maxInstances.'),
   CARTON_SCHEDULER_UNAVAILABLE: entry(503, 'platform', true, 'the scheduler could not be reached in time', 'Send the request again; the agent is restarted by Egg\'s master.'),
 
+  CARTON_SIDECAR_LOST: entry(503, 'platform', true, 'the sidecar ended while it worked on a call', 'Call again where that does no harm: the call may have had its effect. The sidecar is started again by itself.'),
+  CARTON_SIDECAR_UNAVAILABLE: entry(503, 'platform', true, 'the sidecar could not be reached in time', 'Call again: nothing was sent. See the host\'s log for what keeps the sidecar from starting.'),
+
   CARTON_SNAPSHOT_BUILD_FAILED: entry(0, 'function', false, 'the application could not be recorded for a snapshot', 'Start the application in the same environment to see the failure; until then it loads without a snapshot.'),
   CARTON_SNAPSHOT_DAMAGED: entry(0, 'platform', false, 'the snapshot is damaged', 'Remove it, or build it again with `egg-carton snapshot`; until then the application loads without it.'),
   CARTON_SNAPSHOT_MISMATCH: entry(0, 'platform', false, 'the snapshot was built for something else', 'Build it with `egg-carton snapshot` from the same files and under the same Node, flags and environment; until then the application loads without it.'),
