@@ -52,7 +52,7 @@ describe('the line to a sidecar', () => {
   });
 
   it('guarantee 1: a call whose time is over, or that is taken back, before there is one was not sent', async () => {
-    await assert.rejects(link.call('tea', 'pour', [], { timeoutMs: 30 }), { code: 'CARTON_SIDECAR_UNAVAILABLE', retryable: true, message: /ENOENT/ });
+    await assert.rejects(link.call('tea', 'pour', [], { timeoutMs: 30 }), { code: 'CARTON_SIDECAR_UNAVAILABLE', retryable: true, message: /expected a sidecar at/ });
     const aborting = new AbortController();
     const call = link.call('tea', 'pour', [], { signal: aborting.signal });
     aborting.abort(new RangeError('enough'));
@@ -63,11 +63,12 @@ describe('the line to a sidecar', () => {
   });
 
   it('guarantee 1: the time of a call goes on while it waits', async () => {
-    const call = link.call('tea', 'pour', [], { timeoutMs: 300 });
+    const call = link.call('tea', 'pour', [], { timeoutMs: 20_000 });
     await new Promise((resolve) => setTimeout(resolve, 60));
     await start((_method, _args, { remainingMs }) => remainingMs);
     const remaining = await call as number;
-    assert.ok(remaining > 0 && remaining <= 240, `${remaining}`);
+    // Timers may fire a little early.
+    assert.ok(remaining > 0 && remaining <= 19_945, `${remaining}`);
   });
 
   it('guarantee 2: what was sent to a sidecar that is killed fails at once and is not sent again, and the next call finds the next one', async () => {
