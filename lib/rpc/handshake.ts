@@ -2,7 +2,7 @@
  * How a session opens: the initiator says HELLO with the protocol's version and its token, the acceptor answers
  * WELCOME or REFUSE. Until then nothing but these is read, in frames of 4 KiB at most.
  *
- * HELLO: "CRTN" (4 bytes), version u16, token 16 bytes. WELCOME: JSON. REFUSE: a WireError as JSON.
+ * HELLO: "CRTN" (4 bytes), version u16, token 16 bytes, claims: the rest, in UTF-8. WELCOME: JSON. REFUSE: a WireError as JSON.
  */
 import { timingSafeEqual } from 'node:crypto';
 import { createConnection, createServer, type Server } from 'node:net';
@@ -35,8 +35,11 @@ export interface Accepted {
   readonly handlers: (session: Session) => SessionHandlers;
 }
 
-/** Decides what a token opens; undefined refuses it with `CARTON_RPC_UNAUTHORIZED`. */
-export type Authorize = (token: string) => Accepted | undefined;
+/**
+ * Decides what a token opens; undefined refuses it with `CARTON_RPC_UNAUTHORIZED`. `claims` are what the peer says of
+ * itself, and mean nothing unless the token was derived from them.
+ */
+export type Authorize = (token: string, claims: string) => Accepted | undefined;
 
 export type OpenHandlers = (session: Session, welcome: Welcome) => SessionHandlers;
 
@@ -55,6 +58,8 @@ export interface HandshakeOptions {
    * nobody to talk to yet. @default LIMITS.handshakeMs
    */
   readonly limitMs?: number | null;
+  /** What the initiator says of itself, covered by its token; some KiB at most. @default nothing */
+  readonly claims?: string;
 }
 
 /**
@@ -82,7 +87,7 @@ export function openSession(socket: Duplex, token: string, handlers: OpenHandler
     };
     const session = new Session(socket, reader, { initiator: true, clock, handlers: { onClosed } });
     const timer = handshakeTimer(session, options);
-    session.send(FRAME.hello, 0, 0, hello(token));
+    session.send(FRAME.hello, 0, 0, hello(token, options.claims ?? ''));
     session.flush();
   });
 }
@@ -143,11 +148,12 @@ export function listen(at: string | number, authorize: Authorize): Promise<Serve
   });
 }
 
-function hello(token: string): Buffer {
-  const bytes = Buffer.alloc(HELLO_BYTES);
+function hello(token: string, claims: string): Buffer {
+  const bytes = Buffer.alloc(HELLO_BYTES + Buffer.byteLength(claims));
   MAGIC.copy(bytes, 0);
   bytes.writeUInt16LE(PROTOCOL_VERSION, MAGIC.length);
   Buffer.from(token, 'hex').copy(bytes, MAGIC.length + 2);
+  bytes.write(claims, HELLO_BYTES);
   return bytes;
 }
 
@@ -168,8 +174,8 @@ function checkHello(type: number, payload: Buffer, authorize: Authorize): Accept
   if (version !== PROTOCOL_VERSION) {
     return new CartonError('CARTON_RPC_VERSION', { expected: `version ${PROTOCOL_VERSION}`, got: `version ${version}` });
   }
-  if (payload.length !== HELLO_BYTES) return new CartonError('CARTON_RPC_BAD_FRAME', { expected: `a hello of ${HELLO_BYTES} bytes`, got: `${payload.length}` });
-  return authorize(payload.toString('hex', versionAt + 2)) ?? new CartonError('CARTON_RPC_UNAUTHORIZED');
+  if (payload.length < HELLO_BYTES) return new CartonError('CARTON_RPC_BAD_FRAME', { expected: `a hello of ${HELLO_BYTES} bytes or more`, got: `${payload.length}` });
+  return authorize(payload.toString('hex', versionAt + 2, HELLO_BYTES), payload.toString('utf8', HELLO_BYTES)) ?? new CartonError('CARTON_RPC_UNAUTHORIZED');
 }
 
 function handshakeTimer(session: Session, { clock = systemClock, limitMs = LIMITS.handshakeMs }: HandshakeOptions): Timer {

@@ -17,8 +17,10 @@ export interface SidecarLinkOptions {
   /** For messages. */
   readonly name: string;
   readonly socketPath: string;
-  /** 32 hexadecimal digits; says which clients this process may use. */
+  /** 32 hexadecimal digits, derived from the claims. */
   readonly token: string;
+  /** What this process says of itself: who it is, and which clients it may use. */
+  readonly claims: string;
   /** Milliseconds for a call that names none. */
   readonly timeoutMs: number;
   readonly clock: Clock;
@@ -125,7 +127,7 @@ export class SidecarLink {
 
   /** Rejects with the system's error, or as `openSession` does. */
   #open(): Promise<Remote> {
-    const { socketPath, token, clock } = this.#options;
+    const { socketPath, token, claims, clock } = this.#options;
     return new Promise((resolve, reject) => {
       const socket = createConnection(socketPath);
       // Calls have deadlines of their own; an idle connection is no reason to live.
@@ -137,7 +139,7 @@ export class SidecarLink {
         openSession(socket, token, (session) => {
           remote = new Remote(session, { clock, onClosed: () => this.#lost(remote) });
           return remote.handlers;
-        }, { clock }).then(() => resolve(remote as Remote), reject);
+        }, { clock, claims }).then(() => resolve(remote as Remote), reject);
       });
     });
   }

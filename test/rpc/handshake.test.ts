@@ -85,7 +85,7 @@ describe('handshake', () => {
     'another version whose hello is longer': { bytes: helloBytes(TOKEN + TOKEN, 9), code: 'CARTON_RPC_VERSION' },
     'no magic': { bytes: frameBytes(FRAME.hello, 0, 0, Buffer.alloc(22)), code: 'CARTON_RPC_BAD_FRAME' },
     'a short hello': { bytes: frameBytes(FRAME.hello, 0, 0, 'CRTN'), code: 'CARTON_RPC_BAD_FRAME' },
-    'a hello of another length': { bytes: helloBytes(TOKEN.slice(2)), code: 'CARTON_RPC_BAD_FRAME' },
+    'a hello without its last byte': { bytes: helloBytes(TOKEN.slice(2)), code: 'CARTON_RPC_BAD_FRAME' },
     'a call before any hello': { bytes: frameBytes(FRAME.call, 1, 1, 'x'), code: 'CARTON_RPC_BAD_FRAME' },
     'an HTTP request that looks like a small frame': { bytes: frameBytes(71, 69, 0x20544547, 'HTTP'), code: 'CARTON_RPC_BAD_FRAME' },
   };

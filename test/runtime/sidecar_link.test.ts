@@ -16,6 +16,7 @@ import { eventually } from '../support/eventually';
 import { ROOT } from '../support/cluster';
 
 const TOKEN = 'a'.repeat(32);
+const CLAIMS = JSON.stringify({ instance: '1-1', clients: ['tea'] });
 type Serve = (method: string, args: readonly unknown[], call: ServedCall) => unknown;
 
 describe('the line to a sidecar', () => {
@@ -34,7 +35,7 @@ describe('the line to a sidecar', () => {
     rmSync(directory, { recursive: true });
   });
 
-  const linkWith = (token = TOKEN, timeoutMs = 20_000): SidecarLink => new SidecarLink({ name: 'default', socketPath, token, timeoutMs, clock: systemClock });
+  const linkWith = (token = TOKEN, timeoutMs = 20_000): SidecarLink => new SidecarLink({ name: 'default', socketPath, token, claims: CLAIMS, timeoutMs, clock: systemClock });
   const start = async (serve: Serve): Promise<Sidecar> => (sidecar = await Sidecar.start(socketPath, serve));
 
   it('connects at the first call, once for all', async () => {
@@ -111,7 +112,7 @@ describe('the line to a sidecar', () => {
     const program = `
       const { SidecarLink } = require('./lib/runtime/sidecar_link');
       const { systemClock } = require('./lib/support/clock');
-      const link = new SidecarLink({ name: 'default', socketPath: ${JSON.stringify(socketPath)}, token: ${JSON.stringify(TOKEN)}, timeoutMs: 5000, clock: systemClock });
+      const link = new SidecarLink({ name: 'default', socketPath: ${JSON.stringify(socketPath)}, token: ${JSON.stringify(TOKEN)}, claims: ${JSON.stringify(CLAIMS)}, timeoutMs: 5000, clock: systemClock });
       const alive = setTimeout(() => process.exit(7), 10000);
       link.call('tea', 'pour', []).then((value) => { console.log(value); clearTimeout(alive); });
     `;
@@ -132,7 +133,7 @@ class Sidecar {
 
   static async start(socketPath: string, serve: Serve): Promise<Sidecar> {
     const sidecar = new Sidecar(socketPath);
-    sidecar.#server = await listen(socketPath, (token) => (sameToken(token, TOKEN) ? {
+    sidecar.#server = await listen(socketPath, (token, claims) => (sameToken(token, TOKEN) && claims === CLAIMS ? {
       welcome: {},
       handlers: (session) => {
         const remote = new Remote(session, { clock: systemClock, offers: (name) => (name === 'tea' ? { invoke: serve } : undefined) });
