@@ -210,17 +210,13 @@ static napi_value copy_all_written(napi_env env, napi_callback_info info) {
 /* ignoreHints(): see hints.h. Whether V8's pages lie together from now on. */
 static napi_value ignore_all_hints(napi_env env, napi_callback_info info) {
   (void)info;
-  napi_value result;
-  napi_get_boolean(env, ignore_hints(), &result);
-  return result;
+  return truth(env, ignore_hints());
 }
 
 /* fillHoles(): see holes.h. Whether what is allocated from now on lies at the end of the heap. */
 static napi_value fill_all_holes(napi_env env, napi_callback_info info) {
   (void)info;
-  napi_value result;
-  napi_get_boolean(env, fill_holes(), &result);
-  return result;
+  return truth(env, fill_holes());
 }
 
 /* Connections that may wait to be accepted; libuv's own number. */
@@ -248,19 +244,16 @@ static napi_value listen_at(napi_env env, napi_callback_info info) {
 /* runTasksHere(): see worker_tasks.h. Whether V8's tasks for other threads run on the threads that post them now. */
 static napi_value run_tasks_here(napi_env env, napi_callback_info info) {
   (void)info;
-  napi_value result;
-  napi_get_boolean(env, run_worker_tasks_here(), &result);
-  return result;
+  return truth(env, run_worker_tasks_here());
 }
 
 /* takeExits(before exit, exit): see exits.h. Whether Node's own way out is an immediate exit from now on. */
 static napi_value take_exits(napi_env env, napi_callback_info info) {
-  napi_value args[2], result;
+  napi_value args[2];
   arguments(env, info, 2, args);
   int error = watch_loop_end(env, loop_of(env), args[0], args[1]);
   if (error != 0) return fail(env, "uv_prepare", -error);
-  napi_get_boolean(env, take_node_exits(), &result);
-  return result;
+  return truth(env, take_node_exits());
 }
 
 /* close(fd) */

@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <node_api.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
@@ -37,6 +38,12 @@ static int32_t integer(napi_env env, napi_value value) {
 static napi_value number(napi_env env, int32_t value) {
   napi_value result;
   napi_create_int32(env, value, &result);
+  return result;
+}
+
+static napi_value truth(napi_env env, bool value) {
+  napi_value result;
+  napi_get_boolean(env, value, &result);
   return result;
 }
 
