@@ -22,6 +22,8 @@ export interface Target {
 
 /** An object that stays in this process while the other one uses it. One that is handed out twice is the same object there. */
 export class Held {
+  readonly #holders = new Set<HeldObjects>();
+
   constructor(
     readonly target: Target,
     /** What else the other side is to know of it; data. */
@@ -29,6 +31,15 @@ export class Held {
     /** Once, when it has ended: by this side, by the other one, or with the session. */
     readonly onEnd: () => void = () => undefined,
   ) {}
+
+  heldBy(holder: HeldObjects): void {
+    this.#holders.add(holder);
+  }
+
+  /** This side ends it: whoever has it will hear `CARTON_RPC_OBJECT_GONE`. */
+  end(): void {
+    for (const holder of this.#holders) holder.release(this);
+  }
 }
 
 /** All that one side of a session holds for the other. */
@@ -54,6 +65,7 @@ export class HeldObjects {
     const id = (this.#lastId += 1);
     this.#held.set(id, held);
     this.#ids.set(held, id);
+    held.heldBy(this);
     return id;
   }
 

@@ -201,7 +201,7 @@ describe('remote calls', () => {
       const held = new Held({ invoke: () => 1 });
       const sides = await both({ begin: () => held });
       const object = await sides.call('begin') as RemoteObject;
-      sides.far.held.release(held);
+      held.end();
       await assert.rejects(object.call('insert', []), { code: 'CARTON_RPC_OBJECT_GONE' });
     });
 
