@@ -1,7 +1,7 @@
 /**
  * A remote call, from the side that serves it.
  */
-import { CartonError, codeOf, toWire, type WireError } from '../support/errors';
+import { CartonError, toWire, type WireError } from '../support/errors';
 import { LIMITS } from '../support/limits';
 import { decodeCall, encodeResult, RESULT, type RemoteCallHead } from '../protocol/remote';
 import type { CallListener, IncomingCall } from './incoming_call';
@@ -135,12 +135,14 @@ class Serving implements CallListener {
       this.#scope.hasEnded = true;
       return this.#call.fail(toWire(error));
     }
-    try {
-      this.#replyValue(RESULT.error, this.#remote.encode(error, emptyScope()));
-    } catch (cause) {
-      if (codeOf(cause) !== 'CARTON_RPC_BAD_VALUE') return this.#call.fail(thrownToWire(cause));
-      this.#replyValue(RESULT.error, this.#remote.encode(bare(error), emptyScope()));
+    for (const told of [() => error, () => bare(error)]) {
+      try {
+        return this.#replyValue(RESULT.error, this.#remote.encode(told(), emptyScope()));
+      } catch {
+        // It holds what cannot travel, or too much.
+      }
     }
+    this.#call.fail(thrownToWire(error));
   }
 }
 
@@ -152,12 +154,17 @@ function isRequest(value: unknown): value is Request {
   return (typeof target === 'string' || typeof target === 'number') && typeof method === 'string' && Array.isArray(args);
 }
 
+/** Causes of causes that are told. */
+const CAUSES = 8;
+
 /** Errors of clients hold requests, sockets and the like; what says what happened is the rest. */
-function bare(error: unknown): unknown {
+function bare(error: unknown, causes = CAUSES): unknown {
   if (!(error instanceof Error)) return new TypeError(`something that cannot travel was thrown: ${typeof error}`);
-  const copy = Object.create(Object.getPrototypeOf(error) as object, Object.getOwnPropertyDescriptors(error)) as Record<string, unknown>;
-  for (const [key, value] of Object.entries(copy)) if (typeof value === 'object' || typeof value === 'function') delete copy[key];
-  return Object.defineProperty(copy, 'cause', { value: error.cause instanceof Error ? bare(error.cause) : undefined, configurable: true });
+  const copy = Object.create(Object.getPrototypeOf(error) as object) as Error;
+  for (const [key, value] of Object.entries(error)) if (!['object', 'function', 'symbol'].includes(typeof value)) Object.defineProperty(copy, key, { value, enumerable: true });
+  const hidden = { name: error.name, message: error.message, stack: error.stack, ...(causes > 0 && error.cause instanceof Error && { cause: bare(error.cause, causes - 1) }) };
+  for (const [key, value] of Object.entries(hidden)) if (!Object.hasOwn(copy, key)) Object.defineProperty(copy, key, { value });
+  return copy;
 }
 
 function cancelled(): CartonError {

@@ -5,8 +5,7 @@ import assert from 'node:assert/strict';
 import { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import { setImmediate } from 'node:timers/promises';
-import { setFlagsFromString } from 'node:v8';
-import { runInNewContext } from 'node:vm';
+import { collectGarbage } from '../../lib/fork/inside/garbage';
 import { METHOD } from '../../lib/protocol/control';
 import { FRAME } from '../../lib/protocol/frame';
 import { encodeCall } from '../../lib/protocol/remote';
@@ -100,11 +99,26 @@ describe('remote calls', () => {
     });
 
     it('an error that holds what cannot travel comes without that', async () => {
-      const sides = await both({ fail: () => { throw Object.assign(new TypeError('socket', { cause: Object.assign(new Error('inner'), { at: Promise.resolve() }) }), { code: 'E_SOCKET', request: () => undefined, socket: new WeakMap() }); } });
+      const sides = await both({ fail: () => { throw Object.assign(new TypeError('socket', { cause: Object.assign(new Error('inner'), { at: Promise.resolve() }) }), { code: 'E_SOCKET', request: () => undefined, socket: new WeakMap(), mark: Symbol('s') }); } });
       await assert.rejects(sides.call('fail'), (error: Error & { code: string }) => {
         assert.deepEqual([error instanceof TypeError, error.code, Object.keys(error), (error.cause as Error).message], [true, 'E_SOCKET', ['code'], 'inner']);
+        assert.match(error.stack ?? '', /TypeError: socket\n +at .*remote\.test/);
         return true;
       });
+    });
+
+    it('an error that is too large for anything says so much of itself', async () => {
+      const sides = await both({ fail: () => { throw Object.assign(new RangeError('large'), { name: 'x'.repeat(LIMITS.remoteValueBytes + 1) }); } });
+      await assert.rejects(sides.call('fail'), { message: 'large' });
+      await nothingLeft(sides);
+    });
+
+    it('an error whose cause is itself does not go round for ever', async () => {
+      const error: Error & { mark?: unknown } = new Error('round');
+      error.cause = error;
+      error.mark = Symbol('s');
+      const sides = await both({ fail: () => { throw error; } });
+      await assert.rejects(sides.call('fail'), { message: 'round' });
     });
 
     for (const thrown of [undefined, null, 'text', 7, { plain: true }]) {
@@ -206,13 +220,11 @@ describe('remote calls', () => {
     });
 
     it('an object that nobody holds any more at the caller is ended', async () => {
-      setFlagsFromString('--expose-gc');
-      const collect = runInNewContext('gc') as () => void;
       let ends = 0;
       const sides = await both({ begin: () => new Held({ invoke: () => 1 }, undefined, () => (ends += 1)) });
       for (let i = 0; i < 5; i += 1) await sides.call('begin');
       await eventually('their ends', () => {
-        collect();
+        collectGarbage();
         return ends === 5;
       });
     });
