@@ -10,7 +10,7 @@ import { createConnection } from 'node:net';
 import type { Clock, Timer } from '../support/clock';
 import { CartonError, codeOf, describe } from '../support/errors';
 import { openSession } from '../rpc/handshake';
-import { Remote } from '../rpc/remote';
+import { Remote, type RemoteObject } from '../rpc/remote';
 import type { CallOptions } from '../rpc/remote_call';
 
 export interface SidecarLinkOptions {
@@ -61,8 +61,16 @@ export class SidecarLink {
     try {
       return await remote.call(target, method, args, { ...options, timeoutMs: Math.max(0, until - clock.now()) });
     } catch (error) {
-      if (codeOf(error) !== 'CARTON_RPC_CLOSED' || !remote.session.isClosed) throw error;
-      throw new CartonError('CARTON_SIDECAR_LOST', { of: `${this.#options.name}: ${target}.${method}`, cause: error });
+      throw this.#toldOf(error, remote, `${target}.${method}`);
+    }
+  }
+
+  /** As `call`, for an object that one has given. What ended with a sidecar that is gone fails with `CARTON_SIDECAR_LOST`. */
+  async callOn(object: RemoteObject, method: string, args: readonly unknown[], options: CallOptions = {}): Promise<unknown> {
+    try {
+      return await object.call(method, args, { ...options, timeoutMs: options.timeoutMs ?? this.#options.timeoutMs });
+    } catch (error) {
+      throw this.#toldOf(error, object.remote, method);
     }
   }
 
@@ -156,6 +164,11 @@ export class SidecarLink {
       if (this.#waiting.size > 0) this.#connect();
     });
     this.#pauseMs = Math.min(MAX_PAUSE_MS, 2 * this.#pauseMs);
+  }
+
+  #toldOf(error: unknown, { session }: Remote, of: string): unknown {
+    if (codeOf(error) !== 'CARTON_RPC_CLOSED' || !session.isClosed) return error;
+    return new CartonError('CARTON_SIDECAR_LOST', { of: `${this.#options.name}: ${of}`, cause: error });
   }
 
   #unavailable(): CartonError {
