@@ -1,12 +1,13 @@
 /**
  * Egg's agent: lifecycle only. The scheduler lives here.
  */
-import { eggEnvironment, isSingle, runsInline, type EggProcess } from './lib/entry/egg_host';
+import { clientPlanOf, eggEnvironment, isSingle, runsInline, type EggProcess } from './lib/entry/egg_host';
 import { AgentHost } from './lib/entry/agent_host';
 import { describeHost } from './lib/entry/recording/describe_host';
 import { isRecording, setRecordedHost } from './lib/entry/recording/state';
 import { registration } from './lib/entry/registration';
 import type { Scheduler } from './lib/scheduler/scheduler';
+import { tableOf } from './lib/spec/clients';
 import type { Timer } from './lib/support/clock';
 import type { HostEnvironment } from './lib/support/host_environment';
 
@@ -44,11 +45,13 @@ export default class CartonAgent {
 
   async didLoad(): Promise<void> {
     this.#environment = eggEnvironment(this.#agent);
-    const host = new AgentHost(this.#environment, { inline: runsInline(this.#agent, this.#environment) });
+    const inline = runsInline(this.#agent, this.#environment);
+    const host = new AgentHost(this.#environment, { inline, settings: this.#agent.config });
     this.#agent.carton = host.scheduler;
     if (isRecording()) return setRecordedHost(describeHost(this.#environment));
     this.#host = host;
-    this.#agent.messenger.on('log-reload', () => host.scheduler.reloadLogs());
+    this.#agent.messenger.on('log-reload', () => host.reloadLogs());
+    if (!inline) this.#tellClients(this.#environment);
     await host.start();
     if (this.#environment.development) this.#watch(host.scheduler, this.#environment);
   }
@@ -65,6 +68,11 @@ export default class CartonAgent {
   async beforeClose(): Promise<void> {
     this.#quiet?.cancel();
     await this.#host?.close();
+  }
+
+  #tellClients({ config, log }: HostEnvironment): void {
+    const { rows } = clientPlanOf(this.#agent, config);
+    if (rows.length > 0) log.info(`middleware clients of functions:\n  ${tableOf(rows).join('\n  ')}`);
   }
 
   /** Instances notice changes by themselves; to hear of them early only saves time. */

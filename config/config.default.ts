@@ -139,6 +139,19 @@ export const carton: CartonConfig = {
   },
 
   /**
+   * Which middleware clients function processes share with each other, in processes of their own.
+   * @member {object} carton#sidecar
+   * @property {boolean} enable - whether clients leave function processes, `true` by default
+   * @property {object} clients - by their names on `app`: `'proxied'`, `'local'` or `{ sidecar, plugin, kind }`, `{}` by default
+   * @property {number} callTimeoutMs - milliseconds for a call to a sidecar, `60000` by default
+   */
+  sidecar: {
+    enable: true,
+    clients: {},
+    callTimeoutMs: 60_000,
+  },
+
+  /**
    * How requests reach functions.
    * @member {object} carton#ingress
    * @property {boolean} enable - whether this host takes requests for functions, `true` by default

@@ -13,9 +13,11 @@ import { functionFlags } from '../sandbox/flags';
 import { forkObstacle } from '../sandbox/fork_obstacle';
 import { SpawnLauncher, type Loading } from '../sandbox/spawn';
 import { Scheduler } from '../scheduler/scheduler';
+import type { SidecarStatus } from '../scheduler/sidecar_keeper';
 import { serveInstance } from '../runtime/serve';
 import { loadRevision } from '../spec/load';
 import type { Revision } from '../spec/types';
+import { HostSidecars } from './host_sidecars';
 import { HostSnapshots } from './host_snapshots';
 import { forkLauncher } from './host_templates';
 import { inlineApplication } from './inline_application';
@@ -26,6 +28,8 @@ const DEVELOPMENT_SPARES = 1;
 export interface AgentHostOptions {
   /** `inline` runs functions in this process, on the application registered in `inline_application.ts`. */
   readonly inline: boolean;
+  /** The application's configuration, which has that of its clients. @default nothing */
+  readonly settings?: Readonly<Record<string, unknown>>;
 }
 
 export class AgentHost {
@@ -34,23 +38,38 @@ export class AgentHost {
   readonly #snapshots: HostSnapshots;
   readonly #isInline: boolean;
   readonly #launcher: Launcher;
+  readonly #sidecars: HostSidecars;
+  #hasFunctions = false;
+  #isServing = false;
 
-  constructor(environment: HostEnvironment, { inline }: AgentHostOptions) {
+  constructor(environment: HostEnvironment, { inline, settings = {} }: AgentHostOptions) {
     this.#environment = environment;
+    this.#sidecars = new HostSidecars(environment, inline ? undefined : settings);
     this.#isInline = inline;
     this.#snapshots = new HostSnapshots(environment);
     this.#launcher = inline ? inlineLauncher(environment) : this.#processLauncher();
     this.scheduler = new Scheduler({
       environment,
       launcher: this.#launcher,
-      loadRevision: (fresh) => revisionOf(environment, fresh),
+      loadRevision: async (fresh) => {
+        const revision = await revisionOf(environment, fresh);
+        this.#hasFunctions ||= revision.functions.length > 0;
+        this.#startSidecars();
+        return revision;
+      },
     });
+  }
+
+  get sidecars(): readonly SidecarStatus[] {
+    return this.#sidecars.status;
   }
 
   /** Rejects with what is wrong with the specs. */
   async start(): Promise<void> {
     if (!this.#isInline) this.#snapshots.select();
     await this.scheduler.start();
+    this.#isServing = true;
+    this.#startSidecars();
     // Workers boot meanwhile; in development the machine is theirs until then.
     if (!this.#environment.development) this.#launcher.replenish();
   }
@@ -63,7 +82,18 @@ export class AgentHost {
 
   async close(): Promise<void> {
     this.#snapshots.close();
-    await this.scheduler.close();
+    // Instances call to the last, and the scheduler's directory goes with it.
+    await this.scheduler.close(() => this.#sidecars.close());
+  }
+
+  reloadLogs(): void {
+    this.scheduler.reloadLogs();
+    this.#sidecars.reloadLogs();
+  }
+
+  /** Once somebody may need them, and there is a directory for their sockets. */
+  #startSidecars(): void {
+    if (this.#hasFunctions && this.#isServing) this.#sidecars.start();
   }
 
   #processLauncher(): Launcher {
@@ -73,7 +103,7 @@ export class AgentHost {
     const spawn = new SpawnLauncher({
       entry: join(__dirname, 'function_process.js'),
       execArgv: functionFlags(config),
-      process: processBoot(this.#environment),
+      process: this.#processBoot(),
       loading,
       spares: development ? DEVELOPMENT_SPARES : 0,
       log,
@@ -87,11 +117,22 @@ export class AgentHost {
     const fork = forkLauncher({
       environment: this.#environment,
       directory: () => this.scheduler.directory,
-      process: processBoot(this.#environment),
+      process: this.#processBoot(),
       loading,
       functions: () => this.scheduler.revision?.functions ?? [],
     });
     return config.launcher === 'fork' ? fork : new AutoLauncher({ fork, spawn, log });
+  }
+
+  /** Read for each process, since the key that tokens are derived from is there only once the host has started. */
+  #processBoot(): Omit<ProcessBoot, keyof Loading> {
+    const sidecars = this.#sidecars;
+    return {
+      ...processBoot(this.#environment),
+      get sidecar() {
+        return sidecars.access;
+      },
+    };
   }
 }
 

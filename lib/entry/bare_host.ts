@@ -38,7 +38,7 @@ export interface HostOptions {
   readonly log?: HostLog;
 }
 
-export type CartonOverrides = Partial<Omit<CartonConfig, 'functionDefaults' | 'ingress' | 'snapshot'>> & {
+export type CartonOverrides = Partial<Omit<CartonConfig, 'functionDefaults' | 'ingress' | 'snapshot' | 'sidecar'>> & {
   readonly snapshot?: Partial<SnapshotConfig>;
   readonly functionDefaults?: Partial<FunctionDefaults>;
   readonly ingress?: Partial<IngressConfig>;

@@ -4,8 +4,9 @@
 import { isMainThread } from 'node:worker_threads';
 import { systemClock } from '../support/clock';
 import { CartonError } from '../support/errors';
-import type { ApplicationDescriptor, HostEnvironment, HostLog } from '../support/host_environment';
+import type { ApplicationDescriptor, CartonConfig, HostEnvironment, HostLog } from '../support/host_environment';
 import { hostProcessOf } from '../support/host_process';
+import { planClients, type ClientPlan, type EnabledPlugin } from '../spec/clients';
 import { validateConfig } from '../spec/config_schema';
 import { resolveFramework } from './application/framework';
 import { CLUSTER_ENTRY } from './process_entries';
@@ -16,6 +17,8 @@ export interface EggProcess {
   readonly baseDir: string;
   readonly options: Readonly<Record<string, unknown>>;
   readonly config: { readonly env: string; readonly carton: unknown; readonly [key: string]: unknown };
+  /** Those that are enabled, by name. */
+  readonly plugins?: Readonly<Record<string, EnabledPlugin>>;
   readonly coreLogger: HostLog;
 }
 
@@ -29,7 +32,7 @@ export function eggEnvironment(egg: EggProcess): HostEnvironment {
     throw new CartonError('CARTON_CONFIG_INVALID', { of: 'config.carton.launcher', expected: '"auto", "fork" or "spawn" in a cluster, where the agent has a process of its own', got: '"inline"' });
   }
   return {
-    application: descriptorOf(egg, config.disabledPlugins),
+    application: descriptorOf(egg, config),
     config,
     // Egg's worker_threads mode runs all in the master's process.
     hostProcess: hostProcessOf(isSingle(egg) || !isMainThread ? process.pid : process.ppid),
@@ -49,7 +52,13 @@ export function runsInline(egg: EggProcess, { config }: HostEnvironment): boolea
   return config.launcher === 'inline' || (config.launcher === 'auto' && egg.config.env === 'unittest' && isSingle(egg));
 }
 
-function descriptorOf(egg: EggProcess, disabledPlugins: readonly string[]): ApplicationDescriptor {
+/** Which clients leave function processes. */
+export function clientPlanOf({ plugins = {}, config }: EggProcess, { sidecar, disabledPlugins }: CartonConfig): ClientPlan {
+  const inFunctions = Object.entries(plugins).filter(([name]) => !disabledPlugins.includes(name));
+  return planClients({ config: sidecar, plugins: Object.fromEntries(inFunctions), settings: config });
+}
+
+function descriptorOf(egg: EggProcess, config: CartonConfig): ApplicationDescriptor {
   const options: Record<string, unknown> = {};
   for (const key of PASSED_OPTIONS) if (isPlain(egg.options[key])) options[key] = egg.options[key];
   return {
@@ -58,7 +67,8 @@ function descriptorOf(egg: EggProcess, disabledPlugins: readonly string[]): Appl
     baseDir: egg.baseDir,
     entry: resolveFramework(egg.baseDir, { framework: egg.options['framework'] ?? egg.config['framework'] }),
     options: { env: egg.config.env, ...options },
-    disabledPlugins: [...disabledPlugins, 'carton'],
+    disabledPlugins: [...config.disabledPlugins, 'carton'],
+    proxied: clientPlanOf(egg, config).proxied,
   };
 }
 

@@ -5,10 +5,12 @@
 import type { Duplex } from 'node:stream';
 import { systemClock } from '../support/clock';
 import { killGroup, watchHost } from '../support/host_process';
-import type { ProcessBoot } from '../protocol/control';
+import { onCheckpoint } from '../fork/inside/hooks';
+import type { ProcessBoot, SidecarAccess } from '../protocol/control';
 import type { BootedApplication } from '../runtime/application';
 import { Freshness } from '../runtime/freshness';
 import { OutputPrefix } from '../runtime/output_prefix';
+import type { ProxiedClients } from '../runtime/proxied_clients';
 import { serveInstance, type ServeOptions } from '../runtime/serve';
 import { bootEgg } from './application/egg';
 import { bootModule } from './application/module';
@@ -32,6 +34,8 @@ export interface Booted {
   readonly freshness: Freshness | undefined;
   /** In development. */
   readonly output: OutputPrefix | undefined;
+  /** Clients that a sidecar holds. */
+  readonly clients: ProxiedClients | undefined;
 }
 
 /** Never throws: what goes wrong is told on the channel. */
@@ -45,14 +49,27 @@ export function runInstance(boot: ProcessBoot, life: InstanceProcess): { readonl
   return booted;
 }
 
-export function bootApplication({ application, development }: ProcessBoot): Booted {
+export function bootApplication({ application, development, sidecar }: ProcessBoot): Booted {
   // Before anything of the application is loaded.
   const freshness = development ? new Freshness(application.baseDir).record() : undefined;
   const output = development ? new OutputPrefix('function process', [process.stdout, process.stderr]) : undefined;
-  return { application: application.kind === 'egg' ? bootEgg(application) : bootModule(application), freshness, output };
+  const clients = application.proxied?.length ? proxiedClients(sidecar) : undefined;
+  return { application: application.kind === 'egg' ? bootEgg(application, clients) : bootModule(application), freshness, output, clients };
 }
 
-export function becomeInstance(boot: ProcessBoot, { application, freshness, output }: Booted, { channel, onEnd, begun }: InstanceProcess): void {
+/** What is only recorded reaches no sidecar. */
+const NO_SIDECAR: SidecarAccess = { sockets: {}, claims: '', token: '', callTimeoutMs: 1 };
+
+function proxiedClients(access: SidecarAccess = NO_SIDECAR): ProxiedClients {
+  // Only now: most of what remote calls need is needed for nothing else.
+  const { ProxiedClients: Clients } = require('../runtime/proxied_clients') as typeof import('../runtime/proxied_clients');
+  const clients = new Clients(access, systemClock);
+  // Registered before any hook of the application's, and run after all of those, which may still call.
+  onCheckpoint({ beforeCheckpoint: () => clients.disconnect(), afterRestore: () => undefined });
+  return clients;
+}
+
+export function becomeInstance(boot: ProcessBoot, { application, freshness, output, clients }: Booted, { channel, onEnd, begun }: InstanceProcess): void {
   const instance = serveInstance({
     channel,
     process: boot,
@@ -62,7 +79,8 @@ export function becomeInstance(boot: ProcessBoot, { application, freshness, outp
     output,
     begun,
     onEnd,
-    onBoot: ({ id, group }) => {
+    onBoot: ({ id, group, sidecar }) => {
+      if (sidecar !== undefined) clients?.authorize(sidecar);
       process.title = `egg-carton ${group.key} ${id}`;
       if (output !== undefined) output.name = group.key;
     },

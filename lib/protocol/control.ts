@@ -48,6 +48,22 @@ export interface ProcessBoot {
   readonly snapshot: SnapshotReference | null;
   /** Directory of Node's own kind of compile cache, which serves while there is no snapshot. Null: none. */
   readonly compileCache: string | null;
+  /** How it reaches sidecars before it is told whom it serves. @default it does not */
+  readonly sidecar?: SidecarAccess;
+}
+
+/** As whom a process calls a sidecar: see `lib/protocol/claims.ts`. */
+export interface SidecarIdentity {
+  readonly claims: string;
+  /** Derived from the claims. 32 hexadecimal digits. */
+  readonly token: string;
+}
+
+export interface SidecarAccess extends SidecarIdentity {
+  /** Paths of the sidecars' sockets, by their names. */
+  readonly sockets: Readonly<Record<string, string>>;
+  /** For a call that names no time. */
+  readonly callTimeoutMs: number;
 }
 
 /** Where a snapshot is, and what it has to contain. */
@@ -76,6 +92,8 @@ export interface InstanceBoot {
   readonly agentGraceMs: number;
   readonly drainTimeoutMs: number;
   readonly mocks: readonly ServiceMock[];
+  /** As whom it calls sidecars. @default as the process did before */
+  readonly sidecar?: SidecarIdentity;
 }
 
 /** A service's method that answers with data instead of running, for tests on a cluster. */

@@ -6,9 +6,11 @@
  * 2. What was sent to a sidecar that is gone fails with `CARTON_SIDECAR_LOST`, at once, and is never sent again.
  * 3. Nobody who calls nothing holds a connection, and a process is free to end whatever is open here.
  */
-import { createConnection } from 'node:net';
+import { once } from 'node:events';
+import { createConnection, type Socket } from 'node:net';
 import type { Clock, Timer } from '../support/clock';
 import { CartonError, codeOf, describe } from '../support/errors';
+import type { SidecarIdentity } from '../protocol/control';
 import { openSession } from '../rpc/handshake';
 import { Remote, type RemoteObject } from '../rpc/remote';
 import type { CallOptions } from '../rpc/remote_call';
@@ -16,11 +18,10 @@ import type { CallOptions } from '../rpc/remote_call';
 export interface SidecarLinkOptions {
   /** For messages. */
   readonly name: string;
-  readonly socketPath: string;
-  /** 32 hexadecimal digits, derived from the claims. */
-  readonly token: string;
-  /** What this process says of itself: who it is, and which clients it may use. */
-  readonly claims: string;
+  /** Undefined: there is none, as where an application is only recorded. */
+  readonly socketPath: string | undefined;
+  /** Who this process is, and which clients it may use. */
+  readonly identity: SidecarIdentity;
   /** Milliseconds for a call that names none. */
   readonly timeoutMs: number;
   readonly clock: Clock;
@@ -41,6 +42,8 @@ interface Waiting {
 export class SidecarLink {
   readonly #options: SidecarLinkOptions;
   readonly #waiting = new Set<Waiting>();
+  #identity: SidecarIdentity;
+  #socket: Socket | undefined;
   #remote: Remote | undefined;
   #isConnecting = false;
   #pauseMs = FIRST_PAUSE_MS;
@@ -50,6 +53,7 @@ export class SidecarLink {
 
   constructor(options: SidecarLinkOptions) {
     this.#options = options;
+    this.#identity = options.identity;
   }
 
   /** As `Remote.call`, and with `CARTON_SIDECAR_LOST` and `CARTON_SIDECAR_UNAVAILABLE`. */
@@ -74,24 +78,33 @@ export class SidecarLink {
     }
   }
 
-  /** What is under way fails as if the sidecar were gone; later calls connect again. */
-  disconnect(): void {
+  /** As whom this process calls from now on. */
+  authorize(identity: SidecarIdentity): void {
+    this.#identity = identity;
+    void this.disconnect();
+  }
+
+  /** What is under way fails as if the sidecar were gone; later calls connect again. Resolves when no socket is left. */
+  async disconnect(): Promise<void> {
     this.#retry?.cancel();
     this.#retry = undefined;
-    this.#remote?.session.close();
+    // One that is still opening has nothing to say.
+    if (this.#remote === undefined) this.#socket?.destroy();
+    else this.#remote.session.close();
     for (const { failed } of [...this.#waiting]) failed(this.#unavailable());
+    if (this.#socket?.closed === false) await once(this.#socket, 'close');
   }
 
   /** Nothing can be called any more. */
   close(): void {
     this.#closed = true;
-    this.disconnect();
+    void this.disconnect();
   }
 
   #connected(timeoutMs: number, signal: AbortSignal | undefined): Promise<Remote> {
     return new Promise((resolve, reject) => {
       signal?.throwIfAborted();
-      if (this.#closed) return reject(this.#unavailable());
+      if (this.#closed || this.#options.socketPath === undefined) return reject(this.#unavailable());
       const settle = (): void => {
         this.#waiting.delete(waiting);
         late.cancel();
@@ -135,9 +148,11 @@ export class SidecarLink {
 
   /** Rejects with the system's error, or as `openSession` does. */
   #open(): Promise<Remote> {
-    const { socketPath, token, claims, clock } = this.#options;
+    const { socketPath, clock } = this.#options;
+    const { token, claims } = this.#identity;
     return new Promise((resolve, reject) => {
-      const socket = createConnection(socketPath);
+      const socket = createConnection(socketPath as string);
+      this.#socket = socket;
       // Calls have deadlines of their own; an idle connection is no reason to live.
       socket.unref();
       socket.once('error', reject);
@@ -173,6 +188,6 @@ export class SidecarLink {
 
   #unavailable(): CartonError {
     const { name, socketPath } = this.#options;
-    return new CartonError('CARTON_SIDECAR_UNAVAILABLE', { of: name, expected: `a sidecar at ${socketPath}`, got: this.#closed ? 'the end of this process' : this.#lastError });
+    return new CartonError('CARTON_SIDECAR_UNAVAILABLE', { of: name, expected: socketPath === undefined ? 'a host that has it' : `a sidecar at ${socketPath}`, got: this.#closed ? 'the end of this process' : this.#lastError });
   }
 }

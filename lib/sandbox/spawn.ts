@@ -105,16 +105,29 @@ export class SpawnLauncher implements Launcher {
   #spawn(): Promise<Sandbox> {
     const { entry, execArgv, process: boot, loading } = this.#options;
     const argument: ProcessBoot = { ...boot, ...(loading?.() ?? FROM_FILES) };
-    const child = spawn(process.execPath, [...execArgv, entry, JSON.stringify(argument)], {
-      cwd: boot.application.baseDir,
-      env: withoutInspector(process.env),
-      stdio: ['ignore', 'inherit', 'inherit', 'pipe'],
-      // A group of its own: a Ctrl-C in the terminal is the host's to handle, and a kill reaches what it started.
-      detached: true,
-    });
-    child.unref();
-    return sandboxOf(child);
+    return spawnSandbox({ entry, execArgv, argument, cwd: boot.application.baseDir });
   }
+}
+
+export interface SpawnOrder {
+  readonly entry: string;
+  readonly execArgv: readonly string[];
+  /** Goes to the entry as JSON. */
+  readonly argument: unknown;
+  readonly cwd: string;
+}
+
+/** Rejects with `CARTON_INSTANCE_LAUNCH_FAILED`. */
+export function spawnSandbox({ entry, execArgv, argument, cwd }: SpawnOrder): Promise<Sandbox> {
+  const child = spawn(process.execPath, [...execArgv, entry, JSON.stringify(argument)], {
+    cwd,
+    env: withoutInspector(process.env),
+    stdio: ['ignore', 'inherit', 'inherit', 'pipe'],
+    // A group of its own: a Ctrl-C in the terminal is the host's to handle, and a kill reaches what it started.
+    detached: true,
+  });
+  child.unref();
+  return sandboxOf(child);
 }
 
 function sandboxOf(child: ChildProcess): Promise<Sandbox> {

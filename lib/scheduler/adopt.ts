@@ -4,7 +4,7 @@
  */
 import type { Clock, Timer } from '../support/clock';
 import { describe } from '../support/errors';
-import type { HostDirectory } from '../support/host_directory';
+import { isSidecar, type HostDirectory } from '../support/host_directory';
 import type { HostLog } from '../support/host_environment';
 import { isAlive, killGroup } from '../support/host_process';
 import type { InstanceReady } from '../protocol/control';
@@ -64,7 +64,7 @@ export class Adoption {
   #endOthers(): void {
     const { directory, isKnown } = this.#options;
     for (const [id, noted] of directory.notedProcesses()) {
-      if (isKnown(id)) continue;
+      if (isSidecar(id) || isKnown(id)) continue;
       if (isAlive(noted)) killGroup(noted.pid);
       directory.removeInstance(id);
     }

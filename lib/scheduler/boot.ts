@@ -5,7 +5,8 @@
 import { CartonError } from '../support/errors';
 import type { HostDirectory } from '../support/host_directory';
 import type { CartonConfig } from '../support/host_environment';
-import type { InstanceAddress, InstanceBoot, ServiceMock } from '../protocol/control';
+import { encodeClaims, type Claims } from '../protocol/claims';
+import type { InstanceAddress, InstanceBoot, ServiceMock, SidecarIdentity } from '../protocol/control';
 import type { FunctionSpec, Revision } from '../spec/types';
 
 export interface BootSource {
@@ -13,10 +14,12 @@ export interface BootSource {
   readonly config: Pick<CartonConfig, 'agentGraceMs' | 'drainTimeoutMs'>;
   readonly revision: Revision;
   readonly mocks: readonly ServiceMock[];
+  /** Whether a sidecar holds clients for it. @default false */
+  readonly usesSidecars?: boolean;
 }
 
 /** Throws `CARTON_INSTANCE_LAUNCH_FAILED` where the revision has no such group. */
-export function bootOf({ directory, config, revision, mocks }: BootSource, id: string, key: string): InstanceBoot {
+export function bootOf({ directory, config, revision, mocks, usesSidecars = false }: BootSource, id: string, key: string): InstanceBoot {
   const group = revision.groups.find((candidate) => candidate.key === key);
   if (group === undefined) throw new CartonError('CARTON_INSTANCE_LAUNCH_FAILED', { of: key, expected: 'a group of the revision' });
   const specs = new Map(revision.functions.map((spec) => [spec.name, spec]));
@@ -29,7 +32,14 @@ export function bootOf({ directory, config, revision, mocks }: BootSource, id: s
     agentGraceMs: config.agentGraceMs,
     drainTimeoutMs: config.drainTimeoutMs,
     mocks,
+    ...(usesSidecars && { sidecar: identityOf(directory, { who: id, clients: group.clients ?? null }) }),
   };
+}
+
+/** As whom a process calls sidecars, and what it may use there. */
+export function identityOf(directory: HostDirectory, rights: Claims): SidecarIdentity {
+  const claims = encodeClaims(rights);
+  return { claims, token: directory.token(`sidecar:${claims}`) };
 }
 
 /** Where an instance is and how it is called. */

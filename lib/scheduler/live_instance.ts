@@ -53,14 +53,21 @@ export class LiveInstance {
 
   /** Boots a sandbox into an instance. */
   static launched(sandbox: Sandbox, boot: InstanceBoot, clock: Clock, listener: InstanceListener): LiveInstance {
-    const instance = new LiveInstance(boot, boot.group.key, clock, listener);
+    return LiveInstance.started(sandbox, { address: boot, group: boot.group.key, boot: sandbox.hasBoot === true ? undefined : boot }, clock, listener);
+  }
+
+  /** Takes hold of a process that knows what it is, or is told it by its `boot`. */
+  static started(
+    sandbox: Sandbox, { address, group, boot }: { address: InstanceAddress; group: string; boot?: InstanceBoot }, clock: Clock, listener: InstanceListener,
+  ): LiveInstance {
+    const instance = new LiveInstance(address, group, clock, listener);
     instance.pid = sandbox.pid;
     instance.isReachable = sandbox.hasBoot === true;
     instance.#kill = () => sandbox.kill();
     void sandbox.exited.then(({ code, signal }) => instance.#exited(code, signal));
     openSession(sandbox.channel, CHANNEL_TOKEN, (session) => {
       instance.#session = session;
-      if (sandbox.hasBoot !== true) session.event(METHOD.boot, encodeControl(boot));
+      if (boot !== undefined) session.event(METHOD.boot, encodeControl(boot));
       return instance.#handlers(() => instance.#endSoon());
       // Its process may take as long as a launch may.
     }, { limitMs: null }).catch(() => sandbox.kill());

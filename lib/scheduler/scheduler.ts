@@ -8,6 +8,7 @@
  * 3. Instances of a former agent are adopted before the first worker is served.
  * 4. `close` ends every instance, at the latest after `drainTimeoutMs`, and removes the host's directory.
  */
+import { rmSync, statSync } from 'node:fs';
 import type { Server } from 'node:net';
 import { sep } from 'node:path';
 import { CartonError, codeOf, describe, toWire, type WireError } from '../support/errors';
@@ -30,7 +31,6 @@ import {
   markUnresponsive, refused, retired, setGroups, terminateStarted, adopted,
 } from './transitions';
 import { WorkerSessions, type WorkerListener } from './worker_sessions';
-import { rmSync, statSync } from 'node:fs';
 
 export interface SchedulerOptions {
   readonly environment: HostEnvironment;
@@ -133,8 +133,8 @@ export class Scheduler implements InstanceListener, WorkerListener {
     for (const instance of this.#live.values()) instance.reloadLogs();
   }
 
-  /** Drains all instances, ends those that do not finish in time, and cleans up. */
-  async close(): Promise<void> {
+  /** Drains all instances, ends those that do not finish in time, and cleans up. `closeOthers` ends what instances may need to the last. */
+  async close(closeOthers: () => Promise<void> = () => Promise.resolve()): Promise<void> {
     closing(this.#state);
     this.#adoption.stop();
     this.#lifeline?.cancel();
@@ -143,7 +143,7 @@ export class Scheduler implements InstanceListener, WorkerListener {
     if (this.#state.instances.size > 0) await new Promise<void>((resolve) => (this.#onEmpty = resolve));
     this.#closed = true;
     this.#wake?.cancel();
-    await this.#options.launcher.close();
+    await Promise.all([this.#options.launcher.close(), closeOthers()]);
     this.#workers.close();
     this.#server?.close();
     this.#directory.remove();
@@ -298,10 +298,11 @@ export class Scheduler implements InstanceListener, WorkerListener {
     const id = `${this.#epoch}-${this.#count.toString(36)}`;
     launched(this.#state, { id, group }, this.#now);
     const { launcher, environment } = this.#options;
-    const { config } = environment;
+    const { application, config } = environment;
+    const usesSidecars = (application.proxied?.length ?? 0) > 0;
     // What a boot is made of has to be read, too: whatever fails is this launch's failure.
     const launch = async (): Promise<[Sandbox, InstanceBoot]> => {
-      const boot = bootOf({ directory: this.#directory, config, revision: this.#revision as Revision, mocks: this.#mocks }, id, group);
+      const boot = bootOf({ directory: this.#directory, config, revision: this.#revision as Revision, mocks: this.#mocks, usesSidecars }, id, group);
       return [await launcher.launch(boot), boot];
     };
     launch().then(

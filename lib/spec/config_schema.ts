@@ -8,6 +8,7 @@ import type { CartonConfig, ResolveUser } from '../support/host_environment';
 import { check, describeKeys, documented, exactObject, integer, list, oneOf, text, type KeyRow } from './checks';
 import { FUNCTION_LIMITS, RATE_LIMIT_KEYS } from './function_limits';
 import { INGRESS_KEYS, CORS_KEYS } from './ingress_schema';
+import { CLIENT_KEYS, SIDECAR_KEYS } from './sidecar_schema';
 import { SNAPSHOT_KEYS } from './snapshot_schema';
 import { deepFreeze, throwProblems, type Problem } from './problems';
 
@@ -115,6 +116,12 @@ export const CONFIG_KEYS = {
     default: 'see below',
     effect: 'See below.',
   }),
+  sidecar: documented(exactObject(SIDECAR_KEYS, 'an object of sidecar settings'), {
+    description: 'Which middleware clients function processes share with each other, in processes of their own.',
+    unit: '',
+    default: 'see below',
+    effect: 'See below.',
+  }),
   ingress: documented(exactObject(INGRESS_KEYS, 'an object of ingress settings'), {
     description: 'How requests reach functions.',
     unit: '',
@@ -157,6 +164,8 @@ export function configKeys(): readonly KeyRow[] {
     ...describeKeys('functionDefaults.', FUNCTION_LIMITS),
     ...describeKeys('functionDefaults.rateLimit.', RATE_LIMIT_KEYS),
     ...describeKeys('snapshot.', SNAPSHOT_KEYS),
+    ...describeKeys('sidecar.', SIDECAR_KEYS),
+    ...describeKeys('sidecar.clients.*.', CLIENT_KEYS),
     ...describeKeys('ingress.', INGRESS_KEYS),
     ...describeKeys('ingress.cors.', CORS_KEYS),
   ];

@@ -69,7 +69,24 @@ function makeGroup(making: Making): GroupSpec {
     minInstances: minInstances.value,
     maxInstances: maxInstances.value,
     idleTimeoutMs: settled.idleTimeoutMs.value,
+    ...clientsOf(making),
   };
+}
+
+/** One process has one set of them, so its functions do. */
+function clientsOf({ names, functions, context, problems }: Making): Pick<GroupSpec, 'clients'> {
+  let settled: { readonly by: string; readonly clients: readonly string[] } | undefined;
+  for (const name of names) {
+    const clients = functions.get(name)?.clients;
+    if (clients === undefined) continue;
+    settled ??= { by: name, clients };
+    const [expected, got] = [settled.clients, clients].map((list) => JSON.stringify([...list].sort(byCodeUnit)));
+    if (expected === got) continue;
+    const other = placeOf({ root: 'functions', keys: [settled.by, 'clients'] });
+    const place = placeOf({ file: context.file, root: 'functions', keys: [name, 'clients'] });
+    problems.push({ code: 'CARTON_SPEC_GROUP_DISAGREES', place, expected: `${expected}, as ${other} of the same group`, got: `${got}` });
+  }
+  return settled === undefined ? {} : { clients: settled.clients };
 }
 
 interface Settled {

@@ -15,6 +15,8 @@ const AUTHS = ['required', 'optional', 'none'] as const satisfies readonly Auth[
 const MAX_TRIGGERS = 32;
 const MAX_ARGUMENTS = 64;
 const MAX_NAME = 256;
+/** All of them travel in the first frame of a session. */
+const MAX_CLIENTS = 24;
 
 const name = (what: string) => text((value) => value.length > 0 && value.length <= MAX_NAME, `${what} of 1 to ${MAX_NAME} characters`);
 
@@ -100,6 +102,12 @@ export const SPEC_KEYS = {
     unit: '',
     default: '"required" where `carton.resolveUser` is set, else "none"',
     effect: 'With `required`, a request without a user gets CARTON_INGRESS_USER_REQUIRED (401). `required` and `optional` need `carton.resolveUser`.',
+  }),
+  clients: documented(list(text((value) => /^[\w-]{1,64}(?:\/[\w.-]{1,64})?$/.test(value), 'a client such as "mysql" or "mysql/db1"'), 'clients such as "mysql" or "mysql/db1"', MAX_CLIENTS), {
+    description: 'Middleware clients that the function may use of those that sidecars hold, by their names on `app`, or one of several of a name. Clients that are local are not restricted. Functions of a group have the same.',
+    unit: '',
+    default: 'all of them',
+    effect: 'A call to another one fails with CARTON_RPC_NO_TARGET. Different lists in one group stop the boot with CARTON_SPEC_GROUP_DISAGREES; a list given by one holds for all.',
   }),
   ...FUNCTION_LIMITS,
 };

@@ -35,6 +35,8 @@ export interface FunctionDeclaration extends Partial<FunctionDefaults> {
   /** Functions with the same group share their instances. */
   readonly group?: string;
   readonly auth?: Auth;
+  /** Middleware clients that it may use, such as `mysql` or `mysql/db1`. @default all */
+  readonly clients?: readonly string[];
 }
 
 export interface FunctionSpec extends FunctionDefaults {
@@ -64,6 +66,8 @@ export interface GroupSpec {
   readonly minInstances: number;
   readonly maxInstances: number;
   readonly idleTimeoutMs: number;
+  /** Middleware clients that its instances may use of those that sidecars hold. @default all */
+  readonly clients?: readonly string[];
 }
 
 /** One immutable version of an application's code and specs. */

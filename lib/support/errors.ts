@@ -105,6 +105,7 @@ export const ERRORS = Object.freeze({
   CARTON_SCHEDULER_HOST_FULL: entry(503, 'platform', true, 'the host has no room for another instance', 'Send the request again after Retry-After, or raise carton.maxInstances.'),
   CARTON_SCHEDULER_UNAVAILABLE: entry(503, 'platform', true, 'the scheduler could not be reached in time', 'Send the request again; the agent is restarted by Egg\'s master.'),
 
+  CARTON_SIDECAR_BOOT_FAILED: entry(0, 'function', false, 'the sidecar\'s plugins do not boot', 'See whether what they connect to is up; the sidecar is started again by itself.'),
   CARTON_SIDECAR_LOST: entry(503, 'platform', true, 'the sidecar ended while it worked on a call', 'Call again where that does no harm: the call may have had its effect. The sidecar is started again by itself.'),
   CARTON_SIDECAR_UNAVAILABLE: entry(503, 'platform', true, 'the sidecar could not be reached in time', 'Call again: nothing was sent. See the host\'s log for what keeps the sidecar from starting.'),
 

@@ -17,8 +17,8 @@ const APPLICATION_DIGITS = 8;
 /** Characters of an instance's id, at most: the paths of all sockets to come are known to be short enough at boot. */
 const ID_CHARACTERS = 14;
 
-/** What a token opens. `call` and `control` are an instance's and carry its id. */
-export type TokenPurpose = 'worker' | `call:${string}` | `control:${string}`;
+/** What a token opens. `call` and `control` are an instance's and carry its id; `sidecar` carries what its holder may use. */
+export type TokenPurpose = 'worker' | `call:${string}` | `control:${string}` | `sidecar:${string}`;
 
 export class HostDirectory {
   readonly path: string;
@@ -93,7 +93,8 @@ export class HostDirectory {
   instanceIds(): string[] {
     return readdirSync(this.path)
       .filter((name) => name.endsWith('.sock') && name !== 'agent.sock')
-      .map((name) => name.slice(0, -'.sock'.length));
+      .map((name) => name.slice(0, -'.sock'.length))
+      .filter((id) => !isSidecar(id));
   }
 
   /** Notes which process an instance is, for whoever has to end it when its agent cannot. */
@@ -142,6 +143,19 @@ export class HostDirectory {
     }
     return path;
   }
+}
+
+/** Digits of the hash that tells sidecars apart. */
+const SIDECAR_DIGITS = 8;
+
+/** The id of a sidecar, in the place of an instance's: one for each name and configuration. */
+export function sidecarId(hash: string): string {
+  return `s-${hash.slice(0, SIDECAR_DIGITS)}`;
+}
+
+/** Instances' ids begin with the epoch of their agent. */
+export function isSidecar(id: string): boolean {
+  return id.startsWith('s-');
 }
 
 /** Name's end of the files that say which process an instance is. */

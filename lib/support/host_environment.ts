@@ -31,6 +31,24 @@ export interface ApplicationDescriptor {
   readonly options: Readonly<Record<string, unknown>>;
   /** Plugins that only a web worker needs and that are therefore not enabled in a function process. */
   readonly disabledPlugins: readonly string[];
+  /** Middleware clients that a sidecar holds for function processes. @default none */
+  readonly proxied?: readonly ProxiedClient[];
+}
+
+/** How a kind of client is used from another process: see `lib/runtime/clients` and `plugin-sidecar/lib/clients`. */
+export type ClientKind = 'ali-rds' | 'ioredis' | 'generic';
+
+/** A client of which function processes have a proxy. */
+export interface ProxiedClient {
+  /** As `app` has it: `mysql` for `app.mysql`, and for all that is in `app.mysql.clients`. */
+  readonly client: string;
+  /** The plugin that makes it: it is configured in function processes, and not booted. */
+  readonly plugin: string;
+  readonly kind: ClientKind;
+  /** The name of the sidecar that holds it. */
+  readonly sidecar: string;
+  /** Other properties of `app` under which the plugin shows it, too. */
+  readonly aliases: readonly string[];
 }
 
 export interface HostEnvironment {
@@ -60,8 +78,18 @@ export interface CartonConfig {
   readonly functionDefaults: FunctionDefaults;
   readonly resolveUser: ResolveUser | null;
   readonly snapshot: SnapshotConfig;
+  readonly sidecar: SidecarConfig;
   readonly ingress: IngressConfig;
 }
+
+export interface SidecarConfig {
+  readonly enable: boolean;
+  readonly clients: Readonly<Record<string, ClientPlace>>;
+  readonly callTimeoutMs: number;
+}
+
+/** Where a client is: in function processes, in the sidecar of the name `main`, or as said. */
+export type ClientPlace = 'local' | 'proxied' | { readonly sidecar?: string; readonly plugin?: string; readonly kind?: ClientKind };
 
 export interface FunctionDefaults {
   readonly concurrency: number;

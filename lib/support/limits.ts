@@ -53,6 +53,8 @@ export const LIMITS = Object.freeze({
   valueCopyBytes: 16 * KIB,
   /** Bytes of the arguments, or of the result, of one remote call; above it they are to be a stream. */
   remoteValueBytes: 64 * MIB,
+  /** Clients that one process may have a sidecar make for it alone: each has connections of its own. */
+  madeClients: 16,
   /** Objects and functions that one side of a session holds for the other. */
   remoteObjects: 10_000,
   /** Functions of one application. */

@@ -35,7 +35,7 @@ describe('the line to a sidecar', () => {
     rmSync(directory, { recursive: true });
   });
 
-  const linkWith = (token = TOKEN, timeoutMs = 20_000): SidecarLink => new SidecarLink({ name: 'default', socketPath, token, claims: CLAIMS, timeoutMs, clock: systemClock });
+  const linkWith = (token = TOKEN, timeoutMs = 20_000): SidecarLink => new SidecarLink({ name: 'default', socketPath, identity: { token, claims: CLAIMS }, timeoutMs, clock: systemClock });
   const start = async (serve: Serve): Promise<Sidecar> => (sidecar = await Sidecar.start(socketPath, serve));
 
   it('connects at the first call, once for all', async () => {
@@ -99,7 +99,7 @@ describe('the line to a sidecar', () => {
     const { sessions } = await start((method) => (method === 'wait' ? new Promise(() => undefined) : 1));
     assert.equal(await link.call('tea', 'pour', []), 1);
     const call = link.call('tea', 'wait', []);
-    link.disconnect();
+    await link.disconnect();
     await assert.rejects(call, { code: 'CARTON_SIDECAR_LOST' });
     assert.equal(await link.call('tea', 'pour', []), 1);
     assert.equal(sessions.length, 2);
@@ -112,7 +112,7 @@ describe('the line to a sidecar', () => {
     const program = `
       const { SidecarLink } = require('./lib/runtime/sidecar_link');
       const { systemClock } = require('./lib/support/clock');
-      const link = new SidecarLink({ name: 'default', socketPath: ${JSON.stringify(socketPath)}, token: ${JSON.stringify(TOKEN)}, claims: ${JSON.stringify(CLAIMS)}, timeoutMs: 5000, clock: systemClock });
+      const link = new SidecarLink({ name: 'default', socketPath: ${JSON.stringify(socketPath)}, identity: { token: ${JSON.stringify(TOKEN)}, claims: ${JSON.stringify(CLAIMS)} }, timeoutMs: 5000, clock: systemClock });
       const alive = setTimeout(() => process.exit(7), 10000);
       link.call('tea', 'pour', []).then((value) => { console.log(value); clearTimeout(alive); });
     `;

@@ -32,12 +32,12 @@ describe('config.default', () => {
   it('has the keys of the schema, and the defaults that the schema documents', () => {
     const atPath = (path: string): unknown => path.split('.').reduce<unknown>((at, key) => (at as Record<string, unknown> | null)?.[key], carton);
     for (const { path, default: documented } of configKeys()) {
-      if (/^(?:functionDefaults|ingress|snapshot)$/.test(path) || /^(?:functionDefaults\.rateLimit|ingress\.cors)\./.test(path)) continue;
+      if (/^(?:functionDefaults|ingress|snapshot|sidecar)$/.test(path) || /^(?:functionDefaults\.rateLimit|ingress\.cors|sidecar\.clients)\./.test(path)) continue;
       assert.deepEqual(atPath(path), documented, path);
     }
     const leaves = (value: object, prefix: string): string[] => Object.entries(value).flatMap(([key, item]) =>
       (typeof item === 'object' && item !== null && !Array.isArray(item) ? [prefix + key, ...leaves(item as object, `${prefix}${key}.`)] : [prefix + key]));
-    const nullable = /^(?:functionDefaults\.rateLimit|ingress\.cors)\./;
+    const nullable = /^(?:functionDefaults\.rateLimit|ingress\.cors|sidecar\.clients)\./;
     assert.deepEqual(leaves(carton, '').sort(), configKeys().map(({ path }) => path).filter((path) => !nullable.test(path)).sort());
   });
 
@@ -102,6 +102,9 @@ describe('validateConfig', () => {
     execArgv: [[[], ['--max-old-space-size=64'], Array(64).fill('-r')], ['--x', [''], [5], Array(65).fill('-r')]],
     disabledPlugins: [[[], ['egg-x', 'view_nunjucks']], [['a b'], 'onerror', [null]]],
     resolveUser: [[null, async () => undefined], ['resolve', {}, true]],
+    'sidecar.enable': [[true, false], [1, 'true', null]],
+    'sidecar.clients': [[{}, { mysql: 'local', oss: 'proxied' }, { mq: { sidecar: 'second', plugin: 'kafka', kind: 'generic' }, a: {} }], [{ mysql: 'remote' }, { 'a b': 'local' }, { a: { sidecar: '' } }, { a: { kind: 'mysql' } }, { a: { side: 'x' } }, [], null]],
+    'sidecar.callTimeoutMs': [[1, 3_600_000], [0, 3_600_001]],
     'ingress.enable': [[true, false], [1, 'true', null]],
     'ingress.oneapiPath': [['/oneapi/', '/a/b/'], ['/', 'a/', '/a', '//', '/../', '/a b/']],
     'ingress.allowedOrigins': [[[], ['https://a.example', 'http://localhost:7001']], [['*'], ['https://a.example/'], ['a.example'], ['null'], 'https://a.example']],

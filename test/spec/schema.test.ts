@@ -18,7 +18,7 @@ describe('parseDeclarations', () => {
   });
 
   it('lists the keys where no name is near', () => {
-    assert.match(messageOf({ zzzzzzzzzzzzzzzz: 1 }), /The keys are triggers, group, auth, concurrency/);
+    assert.match(messageOf({ zzzzzzzzzzzzzzzz: 1 }), /The keys are triggers, group, auth, clients, concurrency/);
   });
 
   it('tells every problem of every declaration', () => {

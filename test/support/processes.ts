@@ -7,7 +7,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 /** The variable; its value is unique to each host that a test starts. */
 export const MARK = 'CARTON_TEST_HOST';
 
-export type ProcessKind = 'master' | 'agent' | 'worker' | 'template' | 'ahead' | 'instance' | 'other';
+export type ProcessKind = 'master' | 'agent' | 'worker' | 'template' | 'ahead' | 'sidecar' | 'instance' | 'other';
 
 export interface HostProcessInfo {
   readonly pid: number;
@@ -53,11 +53,13 @@ function describe(commandLine: string): { kind: ProcessKind; group: string; id: 
   if (title !== null) return { kind: 'instance', group: title[1] as string, id: title[2] as string };
   const none = { group: '', id: '' };
   if (commandLine.startsWith('egg-carton: fork ahead')) return { kind: 'ahead', ...none };
+  if (commandLine.startsWith('egg-carton: sidecar')) return { kind: 'sidecar', ...none };
   // Forks are called as their template until they are told whom they serve.
   if (commandLine.startsWith('egg-carton: ')) return { kind: 'template', ...none };
   // The options of master, agent and workers name files, too: the script comes first.
-  const script = /\S*(function_process|template_process|agent_worker|app_worker|start-cluster)\S*/.exec(commandLine)?.[1];
+  const script = /\S*(function_process|template_process|sidecar_process|agent_worker|app_worker|start-cluster)\S*/.exec(commandLine)?.[1];
   if (script === 'function_process') return { kind: 'instance', ...none };
+  if (script === 'sidecar_process') return { kind: 'sidecar', ...none };
   if (script === 'template_process') return { kind: 'template', ...none };
   if (script === 'agent_worker') return { kind: 'agent', ...none };
   if (script === 'app_worker') return { kind: 'worker', ...none };

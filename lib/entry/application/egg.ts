@@ -1,5 +1,6 @@
 /**
- * Boots an Egg application in the role of a function process (see `function_role.ts`). Runs in function processes.
+ * Boots an Egg application in the role of a function process (see `function_role.ts`), or in another one. Runs in function
+ * processes and sidecars.
  *
  * Numbered, each with a test of this name:
  * 1. A boot failure rejects with the very error that the application threw. The process has to end after it: what the
@@ -14,10 +15,12 @@ import { setImmediate } from 'node:timers/promises';
 import type { BootedApplication } from '../../runtime/application';
 import type { ApplicationDescriptor } from '../../support/host_environment';
 import { CartonError } from '../../support/errors';
+import type { ProxiedClients } from '../../runtime/proxied_clients';
 import { eggFace } from './egg_scope';
 import type { ApplicationClass, EggApplication } from './egg_types';
 import { functionRole } from './function_role';
 import { flushLogsOnDemand, keepLogFiles } from './log_files';
+import { applicationOf, type Role } from './role';
 import { StubAgent } from './stub_agent';
 
 /** The name of this plugin, which is always off in a function process: hosting functions is the host's work. */
@@ -37,7 +40,7 @@ function loadFramework(descriptor: ApplicationDescriptor): ApplicationClass {
 }
 
 /** Egg's loggers end their streams and do not wait for them: an exit after `app.close()` loses up to a second of lines. */
-async function close(app: EggApplication): Promise<void> {
+export async function closeEgg(app: EggApplication): Promise<void> {
   const transports = [...app.loggers.values()].flatMap((logger) => [...logger.values()]);
   const streams = transports.flatMap(({ _stream: stream }) => stream ?? []);
   const written = Promise.allSettled(streams.map((stream) => finished(stream)));
@@ -45,22 +48,39 @@ async function close(app: EggApplication): Promise<void> {
   await written;
 }
 
-export async function bootEgg(descriptor: ApplicationDescriptor): Promise<BootedApplication> {
-  const Application = functionRole(loadFramework(descriptor), [...descriptor.disabledPlugins, ITSELF]);
-  // Cloned, because Egg writes into its options.
-  const options = { ...structuredClone(descriptor.options), baseDir: descriptor.baseDir, mode: 'single' };
+/** `clients`: those that a sidecar holds; without them all plugins are booted. */
+export async function bootEgg(descriptor: ApplicationDescriptor, clients?: ProxiedClients): Promise<BootedApplication> {
   const booted: { app?: EggApplication } = {};
   // Before anything of the application can register hooks: what those log is written out, and goes to the right files.
   keepLogFiles(() => booted.app);
-  const app = new Application(options);
-  booted.app = app;
+  const role = functionRole([...descriptor.disabledPlugins, ITSELF], descriptor.proxied, clients);
+  const app = await startEgg(descriptor, role, { onMade: (made) => (booted.app = made) });
+  flushLogsOnDemand(app);
+  return eggFace(app, async () => {
+    await closeEgg(app);
+    clients?.close();
+  });
+}
+
+export interface StartOptions {
+  /** Beside the descriptor's. */
+  readonly options?: Readonly<Record<string, unknown>>;
+  /** It has been constructed, and boots. */
+  readonly onMade?: (app: EggApplication) => void;
+}
+
+/** Resolves once all its boot hooks have run. */
+export async function startEgg(descriptor: ApplicationDescriptor, role: Role, { options, onMade }: StartOptions = {}): Promise<EggApplication> {
+  const Application = applicationOf(loadFramework(descriptor), role);
+  // Cloned, because Egg writes into its options.
+  const app = new Application({ ...structuredClone(descriptor.options), ...options, baseDir: descriptor.baseDir, mode: 'single' });
+  onMade?.(app);
   // The loader has put one there already, but in egg 4 a class field of the same name wipes it.
   app.agent ??= new StubAgent(app);
   await app.ready();
   app.messenger.broadcast('egg-ready');
   // The messenger delivers in the next tick; hooks that await nothing from outside are through by the next turn.
   await setImmediate();
-  flushLogsOnDemand(app);
-  return eggFace(app, () => close(app));
+  return app;
 }
 

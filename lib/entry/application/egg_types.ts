@@ -50,6 +50,10 @@ export interface EggApplication extends EventEmitter {
   readonly timing?: { disable?(): void };
   agent?: unknown;
   carton?: unknown;
+  readonly plugins: EggPlugins;
+  readonly lifecycle: { addBootHook(hook: BootHookClass): void };
+  /** `create` is called for each client that is configured under this name, and by `createInstance`, then without one. */
+  addSingleton(name: string, create: (config: Record<string, unknown>, app: EggApplication, client: string | undefined) => object): void;
   getLogger(name: string): EggLogger | null;
   ready(): Promise<void>;
   close(): Promise<void>;
@@ -58,12 +62,34 @@ export interface EggApplication extends EventEmitter {
 export interface EggPlugin {
   name: string;
   enable: boolean;
+  readonly path: string;
+  readonly package?: string;
   readonly dependencies: readonly string[];
 }
 
 export type EggPlugins = Record<string, EggPlugin>;
 
+/** A directory with code and configuration. */
+export interface LoadUnit {
+  readonly path: string;
+  readonly type: 'plugin' | 'framework' | 'app';
+}
+
+/** What of a boot class is used here. */
+export interface BootHook {
+  configDidLoad?(): void;
+}
+
+export type BootHookClass = new (app: EggApplication) => object;
+
 export interface EggLoader {
+  /** There once plugins were loaded. */
+  readonly orderPlugins?: readonly EggPlugin[];
+  loadConfig(): unknown;
+  getLoadUnits(): LoadUnit[];
+  loadCustomApp(): unknown;
+  resolveModule(path: string): string | undefined;
+  requireFile(path: string): unknown;
   getOrderPlugins(all: EggPlugins, enabled: string[], own: EggPlugins): EggPlugin[];
   loadMiddleware(options?: unknown): unknown;
   loadController(options?: unknown): unknown;

@@ -46,7 +46,7 @@ async function bootBlank(application: ApplicationDescriptor, directory: string):
   const level = process.env['EGG_LOG'];
   process.env['EGG_LOG'] = 'NONE';
   try {
-    const blank = application.kind === 'egg' ? { ...application, baseDir: BLANK } : { ...application, baseDir: BLANK, entry: join(BLANK, 'package.json') };
+    const blank = { ...application, baseDir: BLANK, proxied: [], ...(application.kind === 'module' && { entry: join(BLANK, 'package.json') }) };
     await run({ application: blank, hostProcess: { pid: process.pid, startTime: '' }, development: false, snapshot: null, compileCache: null }, directory);
   } finally {
     delete process.env[LOGS];

@@ -14,8 +14,11 @@ export interface ClientShape {
 export type CallClient = (method: string, args: readonly unknown[]) => Promise<unknown>;
 type Method = (...args: unknown[]) => unknown;
 
-/** Asked of any object by those who look what it is: a client that had them all would be a promise, and JSON. */
-const NOBODYS = new Set(['then', 'catch', 'finally', 'toJSON', 'constructor', 'inspect', 'asymmetricMatch', 'nodeType']);
+/**
+ * Asked of any object by those who look what it is: a client that had them all would be a promise, and JSON. Egg puts the
+ * last two on a client, and wants to be the first.
+ */
+const NOBODYS = new Set(['then', 'catch', 'finally', 'toJSON', 'constructor', 'inspect', 'asymmetricMatch', 'nodeType', 'createInstance', 'createInstanceAsync']);
 
 /** Stand-ins for objects of the sidecar's, which go back to it as those objects. */
 const objects = new WeakMap<object, RemoteObject>();

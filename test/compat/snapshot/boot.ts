@@ -5,6 +5,7 @@
 import { setImmediate } from 'node:timers/promises';
 import type { SnapshotRole } from '../../../lib/snapshot/manifest';
 import { functionRole } from '../../../lib/entry/application/function_role';
+import { applicationOf } from '../../../lib/entry/application/role';
 import { StubAgent } from '../../../lib/entry/application/stub_agent';
 import type { ApplicationClass, EggApplication } from '../../../lib/entry/application/egg_types';
 
@@ -39,7 +40,7 @@ export async function boot({ role, baseDir, framework: place, options, agent }: 
   const all = { ...options, baseDir, mode: 'single' };
   const app = role === 'host'
     ? await bootHost(framework, all, agent)
-    : new (functionRole(framework.Application, ['carton']))(all);
+    : new (applicationOf(framework.Application, functionRole(['carton'])))(all);
   await app.ready();
   app.messenger.broadcast('egg-ready');
   // Hooks after it await nothing from outside in these applications.

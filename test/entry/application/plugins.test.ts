@@ -3,7 +3,7 @@ import type { EggPlugins } from '../../../lib/entry/application/egg_types';
 import { enabledInFunctions } from '../../../lib/entry/application/plugins';
 
 function plugins(dependencies: Record<string, string[]>): EggPlugins {
-  return Object.fromEntries(Object.entries(dependencies).map(([name, needs]) => [name, { name, enable: true, dependencies: needs }]));
+  return Object.fromEntries(Object.entries(dependencies).map(([name, needs]) => [name, { name, enable: true, path: '', dependencies: needs }]));
 }
 
 describe('entry/application/plugins', () => {

@@ -1,0 +1,112 @@
+/**
+ * What a sidecar offers of one client: the client itself or those of its names, and others that are made from a
+ * configuration for one process. Runs in sidecars.
+ */
+import { CartonError } from '../../lib/support/errors';
+import type { ClientKind, ProxiedClient } from '../../lib/support/host_environment';
+import { LIMITS } from '../../lib/support/limits';
+import { Held, type ServedCall, type Target } from '../../lib/rpc/remote_objects';
+import { ClientTarget } from './client_target';
+
+interface KindOfClient {
+  serve(client: object): Target;
+  /** One that was made for a process, which is gone. */
+  close(client: object): void;
+}
+
+const KINDS: Readonly<Record<ClientKind, KindOfClient>> = {
+  'ali-rds': { serve: (client) => new ClientTarget(client, {}), close: (client) => void (client as { end(): unknown }).end() },
+  ioredis: { serve: (client) => new ClientTarget(client, {}), close: (client) => (client as { disconnect(): void }).disconnect() },
+  generic: { serve: (client) => new ClientTarget(client, {}), close: closeSomehow },
+};
+
+/** What `app.addSingleton` makes where there is not one client, but several. */
+interface Singleton {
+  readonly clients: ReadonlyMap<string, object>;
+}
+
+/** What it puts on a single one, and has itself. */
+interface Maker {
+  createInstance?(config: unknown): object;
+  createInstanceAsync?(config: unknown): Promise<object>;
+}
+
+export class Offer {
+  readonly #proxied: ProxiedClient;
+  readonly #client: object | undefined;
+  readonly #served = new Map<object, Target>();
+
+  constructor(proxied: ProxiedClient, client: unknown) {
+    this.#proxied = proxied;
+    this.#client = typeof client === 'object' && client !== null ? client : undefined;
+  }
+
+  /** One for each session. `id`: among several clients; undefined for the only one, and for making others. */
+  target(id: string | undefined): Target | undefined {
+    if (this.#client === undefined) return undefined;
+    const many = isSingleton(this.#client) ? this.#client : undefined;
+    if (id === undefined) return new MakingTarget(this.#client, KINDS[this.#proxied.kind], many === undefined ? this.#serve(this.#client) : NOTHING);
+    const named = many?.clients.get(id);
+    return named && this.#serve(named);
+  }
+
+  #serve(client: object): Target {
+    const known = this.#served.get(client) ?? KINDS[this.#proxied.kind].serve(client);
+    this.#served.set(client, known);
+    return known;
+  }
+}
+
+/** Serves the client, and makes others. */
+class MakingTarget implements Target {
+  readonly #maker: Maker;
+  readonly #kind: KindOfClient;
+  readonly #client: Target;
+  #made = 0;
+
+  constructor(client: object, kind: KindOfClient, served: Target) {
+    this.#maker = client;
+    this.#kind = kind;
+    this.#client = served;
+  }
+
+  invoke(method: string, args: readonly unknown[], call: ServedCall): unknown {
+    return method === CREATE ? this.#make(args[0]) : this.#client.invoke(method, args, call);
+  }
+
+  async #make(config: unknown): Promise<Held> {
+    if (this.#made >= LIMITS.madeClients) throw new CartonError('CARTON_RPC_TOO_MANY_OBJECTS', { of: CREATE, expected: `at most ${LIMITS.madeClients}`, got: 'another one' });
+    this.#made += 1;
+    try {
+      const { createInstance, createInstanceAsync } = this.#maker;
+      // The synchronous one refuses where clients are made by promise.
+      const client = createInstanceAsync === undefined ? createInstance?.call(this.#maker, config) : await createInstanceAsync.call(this.#maker, config);
+      if (client === undefined) throw new CartonError('CARTON_RPC_NO_METHOD', { got: CREATE });
+      return new Held(this.#kind.serve(client), undefined, () => {
+        this.#made -= 1;
+        this.#kind.close(client);
+      });
+    } catch (error) {
+      this.#made -= 1;
+      throw error;
+    }
+  }
+}
+
+const CREATE = 'createInstance';
+
+const NOTHING: Target = {
+  invoke(method) {
+    throw new CartonError('CARTON_RPC_NO_METHOD', { got: method.slice(0, 100) });
+  },
+};
+
+function isSingleton(value: object): value is Singleton {
+  return (value as Partial<Singleton>).clients instanceof Map && typeof (value as Maker).createInstance === 'function';
+}
+
+function closeSomehow(client: object): void {
+  const { close, end, disconnect } = client as Record<string, unknown>;
+  const found = [close, end, disconnect].find((method) => typeof method === 'function') as (() => unknown) | undefined;
+  found?.call(client);
+}

@@ -1,0 +1,111 @@
+/**
+ * An application with egg-mysql and egg-redis on a whole host: its functions use both through a sidecar, as if the
+ * clients were their own. A real MariaDB and a real Redis.
+ */
+import assert from 'node:assert/strict';
+import mysql, { type RowDataPacket } from 'mysql2/promise';
+import { startCluster, type Cluster, type ClusterOptions } from '../support/cluster';
+import { eventually } from '../support/eventually';
+import { startMariadb, type Mariadb } from '../support/servers/mariadb';
+import { startRedis, type Redis } from '../support/servers/redis';
+
+/** The first run on a machine may have to install the servers. */
+const INSTALL_TIMEOUT_MS = 10 * 60_000;
+
+interface Process {
+  readonly pid: number;
+  readonly loaded: readonly string[];
+  readonly sockets: number;
+}
+
+describe('an application whose clients a sidecar holds', () => {
+  let database: Mariadb;
+  let redis: Redis;
+  let connection: mysql.Connection;
+  let cluster: Cluster | undefined;
+  before(async function () {
+    this.timeout(INSTALL_TIMEOUT_MS);
+    [database, redis] = await Promise.all([startMariadb(), startRedis()]);
+    const { host, port, user, password, database: name } = database;
+    connection = await mysql.createConnection({ host, port, user, password, database: name });
+    await connection.query('CREATE TABLE tea (id INT PRIMARY KEY AUTO_INCREMENT, name VARCHAR(50), at DATETIME, leaf BLOB)');
+  });
+  afterEach(async () => {
+    await cluster?.stop();
+    cluster = undefined;
+  });
+  after(async () => {
+    await connection?.end();
+    await Promise.all([database?.stop(), redis?.stop()]);
+  });
+
+  /** `mysql`: how the clients of MySQL are configured; the only one by default. */
+  async function start(options: Partial<ClusterOptions> = {}, settings?: (client: object) => object): Promise<Cluster> {
+    const { host, port, user, password, database: name } = database;
+    const client = { host, port, user, password, database: name };
+    return (cluster = await startCluster({
+      application: 'sidecar-app', workers: 1, ...options,
+      config: { mysql: settings?.(client) ?? { client }, redis: { client: { host: redis.host, port: redis.port, password: '', db: 0 } }, ...options.config },
+    }));
+  }
+
+  const ask = async <T>(name: string, args: readonly unknown[] = []): Promise<T> => {
+    const answer = await (cluster as Cluster).invoke(name, args);
+    assert.equal(answer.status, 200, answer.text);
+    return answer.json<T>();
+  };
+  const sidecars = (): number[] => (cluster as Cluster).processes().filter(({ kind }) => kind === 'sidecar').map(({ pid }) => pid);
+  const connections = async (): Promise<number> => {
+    const [rows] = await connection.query<RowDataPacket[]>('SELECT COUNT(*) AS n FROM information_schema.processlist WHERE user = ? AND id <> CONNECTION_ID()', [database.user]);
+    return Number(rows[0]?.['n']);
+  };
+
+  for (const launcher of ['fork', 'spawn'] as const) {
+    it(`uses both clients, with no connection of its own (${launcher})`, async () => {
+      await start({ carton: { launcher } });
+      assert.deepEqual(await ask('mysql', ['query', ['SELECT 1 + ? AS sum', [2]]]), [{ sum: 3 }]);
+      assert.equal(await ask('redis', ['set', ['tea', 'green']]), 'OK');
+      assert.equal(await ask('redis', ['get', ['tea']]), 'green');
+      assert.equal(sidecars().length, 1);
+      assert.match((cluster as Cluster).logs, /mysql +mysql +sidecar main +known: ali-rds\n +redis +redis +sidecar main +known: ioredis/);
+      assert.deepEqual((await ask<Process>('process')).loaded, []);
+      if (launcher === 'fork') assert.doesNotMatch((cluster as Cluster).logs, /spawned, not forked|cannot be forked/);
+    });
+  }
+
+  it('has clients by name', async () => {
+    await start({}, (client) => ({ clients: { one: client, two: client } }));
+    assert.deepEqual(await ask('mysql', ['query', ['SELECT 2 AS n'], 'two']), [{ n: 2 }]);
+  });
+
+  it('keeps connections of its own where that is configured', async () => {
+    await start({ carton: { launcher: 'spawn', sidecar: { enable: false, clients: {}, callTimeoutMs: 1000 } } });
+    assert.deepEqual(await ask('mysql', ['query', ['SELECT 1 AS one']]), [{ one: 1 }]);
+    assert.equal(sidecars().length, 0);
+    assert.match((cluster as Cluster).logs, /mysql +mysql +local +carton\.sidecar\.enable is false/);
+    assert.deepEqual((await ask<Process>('process')).loaded.length, 3);
+  });
+
+  it('a sidecar that is killed is there again, and so are the functions', async () => {
+    await start();
+    await ask('mysql', ['query', ['SELECT 1']]);
+    const { pid } = await ask<Process>('process');
+    const [before] = sidecars();
+    await (cluster as Cluster).kill(before as number);
+    assert.deepEqual(await ask('mysql', ['query', ['SELECT 1 AS one']]), [{ one: 1 }]);
+    const [after] = sidecars();
+    assert.notEqual(after, before);
+    assert.equal((await ask<Process>('process')).pid, pid);
+    await eventually('the connections of the dead one to be gone', async () => (await connections()) <= 5);
+  });
+
+  it('outlives the agent, whose next one adopts it', async () => {
+    await start();
+    await ask('mysql', ['query', ['SELECT 1']]);
+    const before = sidecars();
+    await (cluster as Cluster).kill((cluster as Cluster).agent as number);
+    assert.deepEqual(await ask('mysql', ['query', ['SELECT 1 AS one']]), [{ one: 1 }]);
+    await eventually('an agent that has adopted it', () => /adopted sidecar main/.test((cluster as Cluster).logs));
+    assert.deepEqual(sidecars(), before);
+  });
+});
