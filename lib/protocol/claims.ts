@@ -24,7 +24,13 @@ export function decodeClaims(text: string): Claims {
 
 /** Whether they cover the client of that name. */
 export function mayUse({ clients }: Claims, name: string): boolean {
-  return clients === null || clients.includes(name) || clients.includes(name.split('/', 1)[0] as string);
+  return clients === null || clients.includes(name) || clients.includes(partsOf(name).client);
+}
+
+/** Of `mysql/db1`: the client, and which of several. */
+export function partsOf(name: string): { readonly client: string; readonly id: string | undefined } {
+  const at = name.indexOf('/');
+  return at < 0 ? { client: name, id: undefined } : { client: name.slice(0, at), id: name.slice(at + 1) };
 }
 
 function parsed(text: string): readonly unknown[] {

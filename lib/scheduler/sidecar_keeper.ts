@@ -55,6 +55,7 @@ export class SidecarKeeper implements InstanceListener {
   #restarts = 0;
   #error: string | null = null;
   #timer: Timer | undefined;
+  #starting: Promise<void> | undefined;
   #onEnd: () => void = () => undefined;
 
   constructor(options: SidecarKeeperOptions) {
@@ -70,7 +71,7 @@ export class SidecarKeeper implements InstanceListener {
   start(): void {
     if (this.#isStarted || this.#isClosed) return;
     this.#isStarted = true;
-    void this.#adopt().then((isAdopted) => (isAdopted ? undefined : this.#launch()));
+    this.#starting = this.#adopt().then((isAdopted) => (isAdopted ? undefined : this.#launch()));
   }
 
   reloadLogs(): void {
@@ -81,6 +82,8 @@ export class SidecarKeeper implements InstanceListener {
   async close(): Promise<void> {
     this.#isClosed = true;
     this.#timer?.cancel();
+    // One that is on its way is ended as soon as it is there.
+    await this.#starting;
     const live = this.#live;
     if (live === undefined) return;
     const { boot, clock } = this.#options;
@@ -148,7 +151,7 @@ export class SidecarKeeper implements InstanceListener {
       const live = LiveInstance.started(sandbox, { address: addressOf(directory, boot.id), group: boot.name }, clock, this);
       this.#live = live;
       directory.noteProcess(boot.id, hostProcessOf(sandbox.pid));
-      if (this.#isClosed) return live.kill();
+      if (this.#isClosed) return;
       this.#timer = clock.after(launchTimeoutMs, () => {
         log.error(`sidecar ${boot.name} does not serve within ${launchTimeoutMs} ms`);
         live.kill();
@@ -168,6 +171,6 @@ export class SidecarKeeper implements InstanceListener {
     const pauseMs = this.#failures <= 1 ? 0 : Math.min(MAX_PAUSE_MS, FIRST_PAUSE_MS * 2 ** (this.#failures - 2));
     log.error(`sidecar ${name} has ended after ${Math.round(livedMs)} ms (${why}); another one is started${pauseMs === 0 ? '' : ` in ${pauseMs} ms`}`);
     this.#restarts += 1;
-    this.#timer = clock.after(pauseMs, () => void this.#launch());
+    this.#timer = clock.after(pauseMs, () => (this.#starting = this.#launch()));
   }
 }

@@ -9,7 +9,7 @@
 import type { Server } from 'node:net';
 import { settledWithin, type Clock } from '../../lib/support/clock';
 import type { ProxiedClient } from '../../lib/support/host_environment';
-import { decodeClaims, mayUse, type Claims } from '../../lib/protocol/claims';
+import { decodeClaims, mayUse, partsOf, type Claims } from '../../lib/protocol/claims';
 import { listen, sameToken, type Accepted } from '../../lib/rpc/handshake';
 import { Remote } from '../../lib/rpc/remote';
 import type { Target } from '../../lib/rpc/remote_objects';
@@ -81,7 +81,7 @@ export class ClientServer {
   }
 
   #targetOf(name: string, claims: Claims): Target | undefined {
-    const [client, id] = name.split('/', 2);
-    return mayUse(claims, name) ? this.#offers.get(client as string)?.target(id) : undefined;
+    const { client, id } = partsOf(name);
+    return mayUse(claims, name) ? this.#offers.get(client)?.target(id) : undefined;
   }
 }
