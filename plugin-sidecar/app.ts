@@ -15,7 +15,9 @@ export default class CartonSidecar {
     this.#app = app;
   }
 
-  async didReady(): Promise<void> {
+  /** `failure`: of the boot; whoever started it is told. */
+  async didReady(failure?: Error | null): Promise<void> {
+    if (failure) return;
     const options = this.#app.options.cartonSidecar;
     options.server = new ClientServer(this.#app, options);
     await options.server.listen();

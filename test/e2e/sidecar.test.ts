@@ -78,6 +78,41 @@ describe('an application whose clients a sidecar holds', () => {
     assert.deepEqual(await ask('mysql', ['query', ['SELECT 2 AS n'], 'two']), [{ n: 2 }]);
   });
 
+  it('may use its clients while it boots, also in a template', async () => {
+    await start({ carton: { launcher: 'fork' }, config: { queryAtBoot: true } });
+    assert.deepEqual(await ask('booted'), [{ one: 1 }]);
+    assert.deepEqual(await ask('mysql', ['query', ['SELECT 1 AS one']]), [{ one: 1 }]);
+  });
+
+  it('has a client that it makes while it runs, with connections of the sidecar\'s, which end with the instance', async () => {
+    await start();
+    const { host, port, user, password } = database;
+    const config = { host, port, user, password, database: 'information_schema' };
+    assert.deepEqual(await ask('another', [config, 'SELECT DATABASE() AS name']), [{ name: 'information_schema' }]);
+    const [instance] = (cluster as Cluster).instances('another');
+    const before = await connections();
+    await (cluster as Cluster).kill(instance?.pid as number);
+    await eventually('the end of its connections', async () => (await connections()) < before);
+  });
+
+  it('gives a function the clients that its spec names, and no others', async () => {
+    await start();
+    assert.deepEqual(await ask('redis_only'), ['PONG', 'CARTON_RPC_NO_TARGET']);
+  });
+
+  it('boots `sidecar` beside `app`, and nothing else of the application, in the sidecar', async () => {
+    await start({ config: { sealedPassword: Buffer.from(database.password).toString('base64'), queryAtBoot: true } }, (client) => ({ client: { ...client, password: 'sealed' } }));
+    assert.deepEqual(await ask('mysql', ['query', ['SELECT 1 AS one']]), [{ one: 1 }]);
+  });
+
+  it('tells functions, by a code, that there is no sidecar, and the log why', async () => {
+    await start({ carton: { sidecar: { enable: true, clients: { redis: 'local' }, callTimeoutMs: 300 } }, config: { passwordInSidecar: 'wrong' } });
+    assert.equal(await ask('redis', ['ping']), 'PONG');
+    const { status, text } = await (cluster as Cluster).invoke('mysql', ['query', ['SELECT 1']]);
+    assert.deepEqual([status, /CARTON_SIDECAR_UNAVAILABLE/.test((cluster as Cluster).logs + text)], [503, true], text);
+    await eventually('the reason', () => /sidecar main has ended after \d+ ms \(the sidecar's plugins do not boot.*ER_ACCESS_DENIED_ERROR/.test((cluster as Cluster).logs));
+  });
+
   it('keeps connections of its own where that is configured', async () => {
     await start({ carton: { launcher: 'spawn', sidecar: { enable: false, clients: {}, callTimeoutMs: 1000 } } });
     assert.deepEqual(await ask('mysql', ['query', ['SELECT 1 AS one']]), [{ one: 1 }]);
