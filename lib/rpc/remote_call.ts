@@ -9,7 +9,7 @@ import { FRAME, STREAM_FOLLOWS } from '../protocol/frame';
 import { decodeResult, encodeCall, RESULT } from '../protocol/remote';
 import type { CallSink, OutgoingCall } from './outgoing_call';
 import type { Remote } from './remote';
-import { thrownFromWire, withCaller } from './remote_errors';
+import { thrownFromWire } from './remote_errors';
 import { emptyScope, isLate, type Scope } from './remote_scope';
 import { Beginning, givesBytes, ReceivedBytes, ReceivedValues, sendAll, type Received } from './remote_streams';
 
@@ -26,11 +26,7 @@ type Request = readonly [target: string | number, method: string, args: readonly
 
 /** See `Remote.call`. */
 export function callRemote(remote: Remote, request: Request, options: CallOptions): Promise<unknown> {
-  const from = {};
-  Error.captureStackTrace(from, remote.call);
-  return new Promise((resolve, reject) => {
-    new Outgoing(remote, options, { resolve, reject: (error) => reject(withCaller(error, from)) }).send(request);
-  });
+  return new Promise((resolve, reject) => new Outgoing(remote, options, { resolve, reject }).send(request));
 }
 
 interface Settle {
