@@ -146,8 +146,9 @@ class Marking {
   isJson = true;
   readonly #refer: Refer;
   readonly #seen = new Set<object>();
-  readonly #references = new Map<object, Reference>();
-  readonly #copies = new Map<object, unknown>();
+  // Of what JSON can say there are none.
+  #references: Map<object, Reference> | undefined;
+  #copies: Map<object, unknown> | undefined;
 
   constructor(refer: Refer) {
     this.#refer = refer;
@@ -197,9 +198,10 @@ class Marking {
 
   #marked(value: unknown): unknown {
     if ((typeof value !== 'object' && typeof value !== 'function') || value === null) return value;
-    if (this.#copies.has(value)) return this.#copies.get(value);
-    const kept = <T>(copy: T): T => (this.#copies.set(value, copy), copy);
-    if (this.#isReferred(value)) return kept(Mark.as(REFERENCE, this.#marked(this.#references.get(value))));
+    const copies = (this.#copies ??= new Map());
+    if (copies.has(value)) return copies.get(value);
+    const kept = <T>(copy: T): T => (copies.set(value, copy), copy);
+    if (this.#isReferred(value)) return kept(Mark.as(REFERENCE, this.#marked(this.#references?.get(value))));
     switch (kindOf(value)) {
       case 'leaf':
         return value;
@@ -246,10 +248,10 @@ class Marking {
 
   /** Asks once for each. Throws for a function that nobody refers to. */
   #isReferred(value: object): boolean {
-    if (this.#references.has(value)) return true;
+    if (this.#references?.has(value) === true) return true;
     if (typeof value !== 'function' && kindOf(value) !== 'other') return false;
     const reference = this.#refer(value);
-    if (reference !== undefined) this.#references.set(value, reference);
+    if (reference !== undefined) (this.#references ??= new Map()).set(value, reference);
     else if (typeof value === 'function') throw new CartonError('CARTON_RPC_BAD_VALUE', { expected: 'data', got: `a function (${value.name || 'without a name'})` });
     return reference !== undefined;
   }

@@ -94,22 +94,10 @@ class Serving implements CallListener {
 
   async #answer([target, method, args]: Request): Promise<void> {
     try {
-      this.#reply(await this.#remote.targetOf(target).invoke(method, args, this.#served()));
+      this.#reply(await this.#remote.targetOf(target).invoke(method, args, new Served(this.#head, () => this.#signal)));
     } catch (error) {
       this.#replyError(error);
     }
-  }
-
-  #served(): ServedCall {
-    const { remainingMs, trace } = this.#head;
-    const signal = (): AbortSignal => this.#signal;
-    return {
-      remainingMs,
-      trace,
-      get signal() {
-        return signal();
-      },
-    };
   }
 
   /** Throws `CARTON_RPC_BAD_VALUE`, `CARTON_RPC_TOO_MANY_OBJECTS` or `CARTON_RPC_VALUE_TOO_LARGE`. */
@@ -143,6 +131,22 @@ class Serving implements CallListener {
       }
     }
     this.#call.fail(thrownToWire(error));
+  }
+}
+
+class Served implements ServedCall {
+  readonly remainingMs: number | undefined;
+  readonly trace: Buffer | undefined;
+  readonly #signal: () => AbortSignal;
+
+  constructor({ remainingMs, trace }: RemoteCallHead, signal: () => AbortSignal) {
+    this.remainingMs = remainingMs;
+    this.trace = trace;
+    this.#signal = signal;
+  }
+
+  get signal(): AbortSignal {
+    return this.#signal();
   }
 }
 
