@@ -13,7 +13,6 @@ import { functionFlags } from '../sandbox/flags';
 import { forkObstacle } from '../sandbox/fork_obstacle';
 import { SpawnLauncher, type Loading } from '../sandbox/spawn';
 import { Scheduler } from '../scheduler/scheduler';
-import type { SidecarStatus } from '../scheduler/sidecar_keeper';
 import { serveInstance } from '../runtime/serve';
 import { loadRevision } from '../spec/load';
 import type { Revision } from '../spec/types';
@@ -57,11 +56,8 @@ export class AgentHost {
         this.#startSidecars();
         return revision;
       },
+      sidecars: () => this.#sidecars.status,
     });
-  }
-
-  get sidecars(): readonly SidecarStatus[] {
-    return this.#sidecars.status;
   }
 
   /** Rejects with what is wrong with the specs. */

@@ -15,7 +15,7 @@ import { CartonError, codeOf, describe, toWire, type WireError } from '../suppor
 import { delay, type Timer } from '../support/clock';
 import { HostDirectory } from '../support/host_directory';
 import type { HostEnvironment } from '../support/host_environment';
-import { hostProcessOf, isAlive, watchHost } from '../support/host_process';
+import { isAlive, watchHost } from '../support/host_process';
 import type { Demand, InstanceBoot, InstanceLoad, InstanceLost, InstanceReady, InstancesPush, MocksChange, ServiceMock, SpecsPush } from '../protocol/control';
 import { listen, sameToken } from '../rpc/handshake';
 import type { Launcher, LauncherStatus, Sandbox } from '../sandbox/launcher';
@@ -24,7 +24,9 @@ import { Adoption } from './adopt';
 import { addressOnly, bootOf } from './boot';
 import { decide } from './decide';
 import { LiveInstance, type InstanceListener } from './live_instance';
+import { noteProcess } from './note_process';
 import { RevisionReader } from './revision_reader';
+import type { SidecarStatus } from './sidecar_keeper';
 import type { Action, OwnedHostState, TerminateReason } from './state';
 import {
   becameReady, closing, demandChanged, drainStarted, ended, filesChanged, initialState, launched, loadReported,
@@ -37,6 +39,8 @@ export interface SchedulerOptions {
   readonly launcher: Launcher;
   /** Reads the application's functions as they are on disk now. */
   readonly loadRevision: (fresh: boolean) => Promise<Revision>;
+  /** Those of the host, for people. @default none */
+  readonly sidecars?: () => readonly SidecarStatus[];
 }
 
 /** Rounds of deciding and doing in one turn; one is enough, more would mean that they disagree. */
@@ -94,6 +98,10 @@ export class Scheduler implements InstanceListener, WorkerListener {
   /** How instances come to be at the moment, and why not faster. */
   get launcher(): LauncherStatus {
     return this.#options.launcher.status;
+  }
+
+  get sidecars(): readonly SidecarStatus[] {
+    return this.#options.sidecars?.() ?? [];
   }
 
   /** Loads the functions, adopts what lives, and serves the workers. Rejects with what is wrong with the specs. */
@@ -326,18 +334,7 @@ export class Scheduler implements InstanceListener, WorkerListener {
     if (this.#state.instances.get(boot.id)?.phase !== 'launching') instance.kill();
     // Workers connect while it comes up.
     else if (instance.isReachable) this.#pushInstances(instance.group);
-    this.#note(boot.id, sandbox.pid);
-  }
-
-  #note(id: string, pid: number): void {
-    // Inline, an instance has no process of its own.
-    if (pid === process.pid) return;
-    try {
-      this.#directory.noteProcess(id, hostProcessOf(pid));
-    } catch (error) {
-      // A full disk, mostly. The note is for the day on which this agent cannot end the instance itself.
-      this.#options.environment.log.warn(`the process of instance ${id} could not be noted: ${describe(error)}`);
-    }
+    noteProcess(this.#directory, boot.id, { pid: sandbox.pid, log });
   }
 
   #drain(id: string): void {

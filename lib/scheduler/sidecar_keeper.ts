@@ -11,11 +11,12 @@ import type { Clock, Timer } from '../support/clock';
 import { CartonError, describe, type WireError } from '../support/errors';
 import type { HostDirectory } from '../support/host_directory';
 import type { HostLog } from '../support/host_environment';
-import { hostProcessOf, isAlive, killGroup } from '../support/host_process';
+import { isAlive, killGroup } from '../support/host_process';
 import type { SidecarBoot } from '../protocol/sidecar';
 import type { Sandbox } from '../sandbox/launcher';
 import { addressOf } from './boot';
 import { LiveInstance, type InstanceListener } from './live_instance';
+import { noteProcess } from './note_process';
 
 export interface SidecarKeeperOptions {
   readonly boot: SidecarBoot;
@@ -150,7 +151,7 @@ export class SidecarKeeper implements InstanceListener {
       const sandbox = await launch(boot);
       const live = LiveInstance.started(sandbox, { address: addressOf(directory, boot.id), group: boot.name }, clock, this);
       this.#live = live;
-      directory.noteProcess(boot.id, hostProcessOf(sandbox.pid));
+      noteProcess(directory, boot.id, { pid: sandbox.pid, log });
       if (this.#isClosed) return;
       this.#timer = clock.after(launchTimeoutMs, () => {
         log.error(`sidecar ${boot.name} does not serve within ${launchTimeoutMs} ms`);
