@@ -108,6 +108,13 @@ export const ERRORS = Object.freeze({
   CARTON_SIDECAR_BOOT_FAILED: entry(0, 'function', false, 'the sidecar\'s plugins do not boot', 'See whether what they connect to is up; the sidecar is started again by itself.'),
   CARTON_SIDECAR_LOST: entry(503, 'platform', true, 'the sidecar ended while it worked on a call', 'Call again where that does no harm: the call may have had its effect. The sidecar is started again by itself.'),
   CARTON_SIDECAR_UNAVAILABLE: entry(503, 'platform', true, 'the sidecar could not be reached in time', 'Call again: nothing was sent. See the host\'s log for what keeps the sidecar from starting.'),
+  CARTON_SIDECAR_WIRE_BUSY: entry(503, 'platform', true, 'no connection of the sidecar to the database became free in time', 'Send the statement again: nothing was sent. End transactions sooner, or give the client in the sidecar more connections.'),
+  CARTON_SIDECAR_WIRE_LOST: entry(503, 'platform', false, 'the sidecar\'s connection to the database ended while it worked on a statement', 'See the database\'s log. The statement may have had its effect, and is not sent again.'),
+  CARTON_SIDECAR_WIRE_PREVIOUS: entry(500, 'function', true, 'a statement asks about the one before it, which ran on a connection that others have used since', 'Put both into a transaction or into one request. From now on this connection keeps its own one to the database, so that the same two statements will do.'),
+  CARTON_SIDECAR_WIRE_PROTOCOL: entry(502, 'platform', false, 'a connection to the sidecar does not follow the database\'s protocol', 'Use a driver that speaks it; a foreign peer was disconnected.'),
+  CARTON_SIDECAR_WIRE_REFUSED: entry(403, 'caller', false, 'the sidecar refused a connection for a database', 'Connect with the user, password and database that the host gave to this process.'),
+  CARTON_SIDECAR_WIRE_UNREACHABLE: entry(503, 'platform', true, 'the sidecar could not connect to the database', 'Send the statement again: nothing was sent. See the sidecar\'s log for the cause.'),
+  CARTON_SIDECAR_WIRE_UNSUPPORTED: entry(500, 'function', false, 'the sidecar does not pass on what concerns the connection to the database itself', 'Do without it; connections to the database are shared by all functions.'),
 
   CARTON_SNAPSHOT_BUILD_FAILED: entry(0, 'function', false, 'the application could not be recorded for a snapshot', 'Start the application in the same environment to see the failure; until then it loads without a snapshot.'),
   CARTON_SNAPSHOT_DAMAGED: entry(0, 'platform', false, 'the snapshot is damaged', 'Remove it, or build it again with `egg-carton snapshot`; until then the application loads without it.'),

@@ -59,4 +59,27 @@ export const LIMITS = Object.freeze({
   remoteObjects: 10_000,
   /** Functions of one application. */
   functions: 10_000,
+  /** Connections that all function processes together hold to one wire of a sidecar; more are refused unread. */
+  wireConnections: 10_000,
+  /** Sessions that wait for a connection to the database at once. Each waits for one at most, so more is no load. */
+  wireWaiting: 10_000,
+  /** Milliseconds that a session waits for a connection to the database. */
+  wireWaitMs: 10_000,
+  /** Milliseconds for a connection to the database to be made and authenticated. */
+  wireConnectMs: 10_000,
+  /** Bytes of a command that are gathered before it goes to the database: statements are read as a whole up to this size. */
+  wireCommandBytes: 1 * MIB,
+  /** Bytes that a session may send ahead of the answer that it waits for, before this side stops reading from it. */
+  wireAheadBytes: 64 * KIB,
+  /** Bytes of a packet in the handshake of a database: names, an answer to a challenge, attributes. */
+  wireHandshakeBytes: 64 * KIB,
+  /** Bytes of an answer that the wire reads itself: the columns of a prepared statement, 4 096 at most. */
+  wireAnswerBytes: 4 * MIB,
+  /** Settings of one session that are run again on each of its connections, and their characters. */
+  wireSettings: 32,
+  wireSettingsBytes: 8 * KIB,
+  /** Prepared statements of one session; the database itself has 16 382 for all of them as a rule. */
+  wireStatements: 16_384,
+  /** Prepared statements that one connection to the database keeps; the one unused for longest is closed for the next. */
+  wireStatementsKept: 256,
 });

@@ -40,13 +40,13 @@ describe('docs/reference/errors.md', () => {
 
 describe('the error table', () => {
   it('has only codes that the code uses', () => {
-    const used = sources('lib', 'bin', 'scripts').filter(({ name }) => name !== 'lib/support/errors.ts').map(({ text }) => text).join('\n');
+    const used = sources('lib', 'plugin-sidecar', 'bin', 'scripts').filter(({ name }) => name !== 'lib/support/errors.ts').map(({ text }) => text).join('\n');
     assert.deepEqual(CODES.filter((code) => !used.includes(code) && !REFUSALS.includes(code)), []);
   });
 
   it('is the only place that codes come from', () => {
-    for (const { name, text } of sources('lib', 'bin', 'scripts', 'app', 'config')) {
-      for (const [code] of text.matchAll(/\bCARTON_(?:CLI|CONFIG|HOST|INGRESS|INSTANCE|RPC|RUNTIME|SANDBOX|SCHEDULER|SNAPSHOT|SPEC)_[A-Z_]*[A-Z]\b/g)) {
+    for (const { name, text } of sources('lib', 'plugin-sidecar', 'bin', 'scripts', 'app', 'config')) {
+      for (const [code] of text.matchAll(/\bCARTON_(?:CLI|CONFIG|HOST|INGRESS|INSTANCE|RPC|RUNTIME|SANDBOX|SCHEDULER|SIDECAR|SNAPSHOT|SPEC)_[A-Z_]*[A-Z]\b/g)) {
         assert.ok(Object.hasOwn(ERRORS, code), `${name}: ${code}`);
       }
     }
