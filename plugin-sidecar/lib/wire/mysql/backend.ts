@@ -48,7 +48,8 @@ export class Backend {
   /** Called when it has ended while its session had no command under way. */
   onLost: (() => void) | undefined;
 
-  constructor({ stream, kind, threadId }: Opened) {
+  /** @param database where it began, and where a reset alone does not bring it back to; '' for none */
+  constructor({ stream, kind, threadId }: Opened, readonly database: string) {
     this.#stream = stream;
     this.kind = kind;
     this.threadId = threadId;
@@ -116,7 +117,9 @@ export class Backend {
   async reset(): Promise<void> {
     const { outcome } = await this.exchange(command(COMMAND.resetConnection), 'one');
     this.statements.clear();
-    if (outcome.failed) this.#fail();
+    // From where another session went to there is no way back to none.
+    if (outcome.failed || this.database === '') this.#fail();
+    if ((await this.exchange(command(COMMAND.initDb, Buffer.from(this.database)), 'one')).outcome.failed) this.#fail();
     await this.track();
     this.settings = '';
     this.lastUser = undefined;

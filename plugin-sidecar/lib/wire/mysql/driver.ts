@@ -12,7 +12,7 @@ import { type Clock } from '../../../../lib/support/clock';
 import { CartonError, describe } from '../../../../lib/support/errors';
 import { LIMITS } from '../../../../lib/support/limits';
 import { CAPABILITY, EXTENDED_METADATA, HEADER_BYTES } from './protocol';
-import { readGreeting, restrictGreeting, type Greeting, type Login } from './handshake';
+import { readGreeting, restrictGreeting, type Greeting, type Login, type ServerFacts } from './handshake';
 
 /** What the wire uses of mysql2. */
 interface Driver {
@@ -71,13 +71,17 @@ export async function openConnection({ backend, driver, clock }: DriverOptions, 
     const connection = (driver as Driver).createConnection({ ...backend, stream: socket, flags: flagsOf(kind), compress: false });
     socket.resume();
     await connected(connection);
-    return { ...greeting, kind, stream: takenOver(connection, backend.ssl !== undefined && backend.ssl !== false ? socket : undefined) };
+    return { ...greeting, kind: kindOf(supported(kind, greeting.facts)), stream: takenOver(connection, backend.ssl !== undefined && backend.ssl !== false ? socket : undefined) };
   } catch (error) {
     socket.destroy();
     throw new CartonError('CARTON_SIDECAR_WIRE_UNREACHABLE', { got: describe(error), cause: error });
   } finally {
     timer.cancel();
   }
+}
+
+function supported(kind: Kind, { capabilities, extended }: ServerFacts): Pick<Login, 'capabilities' | 'extended'> {
+  return { capabilities: kind & capabilities, extended: (kind & EXTENDED) === 0 ? 0 : extended & EXTENDED_METADATA };
 }
 
 function socketTo(backend: Readonly<Record<string, unknown>>): Duplex {

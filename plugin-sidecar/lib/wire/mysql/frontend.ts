@@ -71,10 +71,9 @@ export class Frontend {
     this.#isEnded = true;
     this.#gone.abort();
     const { socket, session, pool, clock } = this.options;
-    const { isInTransaction } = session;
     const backend = this.#dropped();
     session.statements.clear();
-    if (backend !== undefined && (backend.isBusy || isInTransaction || this.#rest !== undefined)) pool.discard(backend);
+    if (backend !== undefined && (backend.isBusy || session.isInTransaction || session.outlastsReset || this.#rest !== undefined)) pool.discard(backend);
     else if (backend !== undefined) void pool.release(backend, { isClean: false });
     socket.end();
     const timer = clock.after(LIMITS.lingerMs, () => socket.destroy());
@@ -286,9 +285,10 @@ export class Frontend {
 
   async #reset(): Promise<void> {
     const { socket, session, pool } = this.options;
-    session.reset();
     const backend = this.#dropped();
-    if (backend !== undefined) await pool.release(backend, { isClean: false });
+    if (backend !== undefined && session.outlastsReset) pool.discard(backend);
+    else if (backend !== undefined) await pool.release(backend, { isClean: false });
+    session.reset();
     if (this.#isEnded) return;
     socket.write(okPacket(1, session.status));
     this.#ready();

@@ -144,6 +144,11 @@ export class BackendPool {
     return backend;
   }
 
+  get #database(): string {
+    const { database } = this.options.backend;
+    return typeof database === 'string' ? database : '';
+  }
+
   get #room(): number {
     return this.options.connectionLimit - this.#all.size - this.#opening - this.#ending;
   }
@@ -151,6 +156,7 @@ export class BackendPool {
   #serve(): void {
     // Over the set itself: to make room is to come here again, and who has been served then is not to be served twice.
     for (const waiter of this.#waiters) {
+      if (this.#idle.length === 0 && this.#room <= 0) return;
       const backend = this.#fitting(waiter.claim, this.#room <= 0);
       if (backend === undefined) this.#grow(waiter.claim.kind);
       else waiter.resolve(this.#taken(backend));
@@ -191,7 +197,7 @@ export class BackendPool {
   async #connect(kind: Kind): Promise<Backend> {
     const opened = await openConnection(this.options, kind);
     this.#facts = opened.facts;
-    const backend = new Backend(opened);
+    const backend = new Backend(opened, this.#database);
     backend.onClose = () => this.#lost(backend);
     this.#all.add(backend);
     try {
@@ -225,7 +231,7 @@ export class BackendPool {
 
   async #kill({ threadId }: Backend): Promise<void> {
     try {
-      const killer = new Backend(await openConnection(this.options, USUAL_KIND));
+      const killer = new Backend(await openConnection(this.options, USUAL_KIND), this.#database);
       await killer.exchange(command(COMMAND.query, `KILL ${threadId}`), 'results');
       killer.quit();
     } catch (error) {

@@ -19,6 +19,7 @@ export class Session {
   #isInTransaction = false;
   #isAutocommit = true;
   #isBound = false;
+  #outlasts = false;
   /** A setting for the next transaction is made. */
   #isOnce = false;
 
@@ -34,6 +35,11 @@ export class Session {
   /** It cannot do with another connection. */
   get isPinned(): boolean {
     return this.#isBound || this.#isInTransaction || !this.#isAutocommit || this.#isOnce || this.open.size > 0;
+  }
+
+  /** A connection that is reset would keep something of it. */
+  get outlastsReset(): boolean {
+    return this.#outlasts;
   }
 
   get mayBeMany(): boolean {
@@ -58,6 +64,7 @@ export class Session {
     this.#isInTransaction = false;
     this.#isAutocommit = true;
     this.#isBound = false;
+    this.#outlasts = false;
     this.#isOnce = false;
   }
 
@@ -68,6 +75,7 @@ export class Session {
       this.#isAutocommit = (status & STATUS.autocommit) !== 0;
     }
     if (this.#binds(effects, { failed, stateChanged, isTracked })) this.#isBound = true;
+    this.#outlasts ||= effects.outlasts;
     if (!failed && effects.setting !== undefined) this.#set(effects.setting);
     const wasOnce = this.#isOnce;
     this.#isOnce = (effects.isOnce && !failed) || (wasOnce && effects.isSet);

@@ -8,6 +8,8 @@ import { readSetting, type Setting } from './settings';
 export interface Effects {
   /** The session is bound to its connection until it is reset or ends. */
   readonly binds: boolean;
+  /** What it does is not undone by COM_RESET_CONNECTION. */
+  readonly outlasts: boolean;
   /** It asks about the statement before it, such as `SELECT LAST_INSERT_ID()`. */
   readonly refersBack: boolean;
   /** The statement after it will ask about it. */
@@ -22,7 +24,7 @@ export interface Effects {
   readonly kills: boolean;
 }
 
-export const NO_EFFECTS: Effects = Object.freeze({ binds: false, refersBack: false, isReferredTo: false, isSet: false, isOnce: false, calls: false, kills: false });
+export const NO_EFFECTS: Effects = Object.freeze({ binds: false, outlasts: false, refersBack: false, isReferredTo: false, isSet: false, isOnce: false, calls: false, kills: false });
 export const BINDING: Effects = Object.freeze({ ...NO_EFFECTS, binds: true });
 const SET_WITHOUT_TRACE: Effects = Object.freeze({ ...NO_EFFECTS, isSet: true });
 
@@ -51,6 +53,7 @@ function effectsOfMany(texts: readonly string[]): Effects {
   return {
     ...NO_EFFECTS,
     binds: parts.some(({ binds, isSet }) => binds || isSet),
+    outlasts: parts.some(({ outlasts }) => outlasts),
     refersBack: parts[0]?.refersBack === true,
     isReferredTo: parts.at(-1)?.isReferredTo === true,
     calls: parts.some(({ calls }) => calls),
@@ -78,7 +81,7 @@ function effectsOfSet(statement: string): Effects {
   switch (meaning.kind) {
     case 'none': return BINDS_ANYWHERE.test(statement) ? BINDING : SET_WITHOUT_TRACE;
     case 'once': return { ...NO_EFFECTS, isSet: true, isOnce: true };
-    case 'binding': return { ...BINDING, isSet: true, refersBack: REFERS_BACK.test(statement) };
+    case 'binding': return { ...BINDING, isSet: true, outlasts: /^SET\s+(?:SESSION\s+AUTHORIZATION|ROLE)\b/i.test(statement), refersBack: REFERS_BACK.test(statement) };
     case 'setting': return { ...NO_EFFECTS, isSet: true, setting: meaning.setting };
   }
 }
