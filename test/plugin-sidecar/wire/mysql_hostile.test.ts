@@ -98,7 +98,7 @@ describe('the wire for MySQL under hostile peers', () => {
     socket.write(Buffer.concat(Array.from({ length: 1000 }, (_, index) => packet(0, Buffer.from(`\x03SELECT 'many${index}'`)))));
     const text = (): string => Buffer.concat(chunks).toString('latin1');
     await eventually('all are answered', () => text().includes('many999') && text().lastIndexOf('many999') > text().indexOf('slow'));
-    assert.equal([...text().matchAll(/\x05many|.many\d+/g)].length >= 1000, true);
+    assert.equal(new Set(Array.from(text().matchAll(/many\d+/g), ([found]) => found)).size, 1000);
     socket.destroy();
   });
 

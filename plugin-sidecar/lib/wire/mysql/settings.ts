@@ -114,7 +114,7 @@ function assignments(text: string): string[] | undefined {
     } else if (character === '\'' || character === '"' || character === '`') quote = character;
     else if (character === '(') depth += 1;
     else if (character === ')') depth -= 1;
-    else if (character === ';' || character === '#' || text.startsWith('--', at) || text.startsWith('/*', at)) return undefined;
+    else if (character === ';' || character === '#' || text.startsWith('--', at) || text.startsWith('/*', at) || text.startsWith('*/', at)) return undefined;
     else if (character === ',' && depth === 0) {
       parts.push(text.slice(from, at).trim());
       from = at + 1;
