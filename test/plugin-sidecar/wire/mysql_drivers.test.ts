@@ -3,6 +3,8 @@
  */
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
+import { once } from 'node:events';
+import net from 'node:net';
 import { promisify } from 'node:util';
 import knexOf from 'knex';
 import mysql, { type Connection, type ResultSetHeader, type RowDataPacket } from 'mysql2/promise';
@@ -179,6 +181,31 @@ describe('through the wire for MySQL', () => {
       assert.equal((await Account.findOne({ where: { name: 's1' } }))?.get('born')?.toString(), new Date(1_700_000_000_000).toString());
     } finally {
       await sequelize.close();
+    }
+    await eventually('nothing is pinned', () => pair.wire.status.pinned === 0);
+  });
+
+  it('leoric has its models and transactions', async () => {
+    const { default: Realm, DataTypes: types } = require('leoric') as typeof import('leoric');
+    const { user, password } = pair.options;
+    // It hands no path of a socket on to its driver.
+    const server = net.createServer((socket) => pair.wire.serve(socket)).listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    const { address: host, port } = server.address() as net.AddressInfo;
+    const realm = new Realm({ client: 'mysql2', host, port, user, password, database: database.database } as object);
+    const Note = realm.define('Note', { id: { type: types.BIGINT, primaryKey: true, autoIncrement: true }, title: types.STRING } as never) as unknown as typeof import('leoric').Bone;
+    try {
+      await realm.connect();
+      await realm.sync();
+      await Note.bulkCreate([{ title: 'a' }, { title: 'b' }]);
+      await assert.rejects(Note.transaction(async ({ connection }) => {
+        await Note.create({ title: 'c' }, { connection });
+        throw new Error('back');
+      }), /back/);
+      assert.equal(await Note.find().count(), 2);
+    } finally {
+      await realm.disconnect();
+      server.close();
     }
     await eventually('nothing is pinned', () => pair.wire.status.pinned === 0);
   });

@@ -27,6 +27,7 @@ export async function login(socket: Duplex, host: Host): Promise<Login> {
     return payload;
   };
   try {
+    if (socket.destroyed) throw new CartonError('CARTON_SIDECAR_WIRE_PROTOCOL', { got: 'a connection that ended before its handshake' });
     const asked = readLogin(await answer(greetingPacket(host.facts, host.threadId, challenge)), host.facts);
     const again = switchPacket(asked, sequence, challenge);
     const proof = again === undefined ? asked.proof : await answer(again);

@@ -101,6 +101,10 @@ export class MysqlWire {
 
   #admit(socket: Duplex, entered: Login): void {
     const { driver, clock, backend } = this.options;
+    if (socket.destroyed || this.#isClosed) {
+      socket.destroy();
+      return;
+    }
     const session = new Session(kindOf(entered), settingsOfHandshake(entered.capabilities, collationOf(driver, entered.collation)), new SessionStatements(this.#texts));
     const frontend: Frontend = new Frontend({ socket, session, pool: this.#pool, clock, database: backend.database, onEnd: () => this.#frontends.delete(frontend) });
     this.#frontends.add(frontend);
