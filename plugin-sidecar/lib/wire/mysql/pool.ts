@@ -5,7 +5,7 @@
  * 2. Whoever waits longest is served first, and nobody waits longer than a limit.
  * 3. A connection that is given back has no transaction, and nothing of its last session is seen by the next.
  */
-import { type Timer } from '../../../../lib/support/clock';
+import { settledWithin, type Timer } from '../../../../lib/support/clock';
 import { CartonError, describeWithCode } from '../../../../lib/support/errors';
 import { type HostLog } from '../../../../lib/support/host_environment';
 import { LIMITS } from '../../../../lib/support/limits';
@@ -46,6 +46,7 @@ export class BackendPool {
   #opened: Promise<unknown> = Promise.resolve();
   #kills: Promise<unknown> = Promise.resolve();
   #isClosed = false;
+  #onEmpty: () => void = () => undefined;
 
   constructor(readonly options: PoolOptions) {}
 
@@ -130,13 +131,14 @@ export class BackendPool {
     });
   }
 
-  /** Resolves when nothing is under way any more. */
+  /** Resolves when there are no connections any more. What is not given back in time is cut off. */
   async close(): Promise<void> {
     this.#isClosed = true;
     for (const waiter of [...this.#waiters]) waiter.reject(new CartonError('CARTON_SIDECAR_WIRE_UNREACHABLE', { got: 'a sidecar that ends' }));
     for (const backend of this.#idle.splice(0)) backend.quit();
-    await this.#opened;
-    await this.#kills;
+    await Promise.all([this.#opened, this.#kills]);
+    if (this.#all.size > 0) await settledWithin(this.options.clock, LIMITS.lingerMs, new Promise<void>((resolve) => (this.#onEmpty = resolve)));
+    for (const backend of [...this.#all]) backend.destroy();
   }
 
   #taken(backend: Backend): Backend {
@@ -227,6 +229,7 @@ export class BackendPool {
     const at = this.#idle.indexOf(backend);
     if (at !== -1) this.#idle.splice(at, 1);
     if (!this.#isClosed) this.#serve();
+    else if (this.#all.size === 0) this.#onEmpty();
   }
 
   async #kill({ threadId }: Backend): Promise<void> {
