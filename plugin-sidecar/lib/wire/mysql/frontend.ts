@@ -169,19 +169,17 @@ export class Frontend {
   }
 
   #send(job: Job, backend: Backend): void {
-    if (job.sql !== undefined) return void this.#prepare(job.sql, job, backend);
+    if (job.sql !== undefined) return void this.#prepare(job.sql, job, backend).catch(() => this.#lost(1));
     if (job.prepared !== undefined) {
       const id = backend.statements.idOf(job.prepared.text.sql);
-      if (id === undefined) return void this.#prepareFirst(job.prepared.text.sql, job, backend);
+      if (id === undefined) return void this.#prepareFirst(job.prepared.text.sql, job, backend).catch(() => this.#lost(1));
       job.command.bytes.writeUInt32LE(id, ID_AT);
     }
     this.#restBinds = false;
     this.#rest = job.command.isWhole ? undefined : new RestOfStatement();
     if (job.shape !== undefined) this.#listen(job, backend);
     backend.write(job.command.bytes);
-    this.#sent = () => {
-      if (job.shape === undefined) this.#settle(job, NOTHING);
-    };
+    this.#sent = () => (job.shape === undefined ? this.#settle(job, NOTHING) : undefined);
     if (this.#rest === undefined) this.#sent();
     else this.options.socket.resume();
   }
@@ -214,32 +212,22 @@ export class Frontend {
 
   /** Has a statement of the session prepared for it. */
   async #prepare(sql: string, job: Job, backend: Backend): Promise<void> {
-    try {
-      const { outcome, bytes } = await backend.exchange(job.command.bytes, 'prepared');
-      if (!outcome.failed) {
-        backend.keep(sql, bytes.readUInt32LE(ID_AT));
-        bytes.writeUInt32LE(this.options.session.statements.add(sql, bytes.readUInt16LE(ID_AT + 6)), ID_AT);
-      }
-      this.options.socket.write(bytes);
-      this.#settle(job, outcome);
-    } catch {
-      // Told by the error that the session is given.
-      this.#lost(1);
+    const { outcome, bytes } = await backend.exchange(job.command.bytes, 'prepared');
+    if (!outcome.failed) {
+      backend.keep(sql, bytes.readUInt32LE(ID_AT));
+      bytes.writeUInt32LE(this.options.session.statements.add(sql, bytes.readUInt16LE(ID_AT + 6)), ID_AT);
     }
+    this.options.socket.write(bytes);
+    this.#settle(job, outcome);
   }
 
   /** Has a statement of the session prepared on a connection that does not know it yet. */
   async #prepareFirst(sql: string, job: Job, backend: Backend): Promise<void> {
-    try {
-      const refusal = await backend.prepare(sql);
-      if (typeof refusal === 'number') return this.#send(job, backend);
-      if (job.shape !== undefined) this.options.socket.write(refusal);
-      if (!job.command.isWhole) return this.end();
-      this.#settle(job, { ...NOTHING, failed: true });
-    } catch {
-      // Told by the error that the session is given.
-      this.#lost(1);
-    }
+    const refusal = await backend.prepare(sql);
+    if (typeof refusal === 'number') return this.#send(job, backend);
+    if (job.shape !== undefined) this.options.socket.write(refusal);
+    if (job.command.isWhole) this.#settle(job, { ...NOTHING, failed: true });
+    else this.end();
   }
 
   #settle(job: Job, outcome: Outcome): void {
