@@ -5,7 +5,7 @@
  * HELLO: "CRTN" (4 bytes), version u16, token 16 bytes, claims: the rest, in UTF-8. WELCOME: JSON. REFUSE: a WireError as JSON.
  */
 import { timingSafeEqual } from 'node:crypto';
-import { createConnection, createServer, type Server } from 'node:net';
+import { createConnection, createServer, type Server, type Socket } from 'node:net';
 import { chmodSync } from 'node:fs';
 import type { Duplex } from 'node:stream';
 import { CartonError, fromWire, toWire } from '../support/errors';
@@ -133,8 +133,13 @@ export function connectSession(path: string, token: string, handlers: OpenHandle
  * @param at its path, or the descriptor of one that listens already
  */
 export function listen(at: string | number, authorize: Authorize): Promise<Server> {
+  return listenPrivately(at, (socket) => acceptSession(socket, authorize));
+}
+
+/** As `listen`, for connections that are no sessions. */
+export function listenPrivately(at: string | number, onConnection: (socket: Socket) => void): Promise<Server> {
   return new Promise((resolve, reject) => {
-    const server = createServer((socket) => acceptSession(socket, authorize));
+    const server = createServer(onConnection);
     server.once('error', reject);
     server.maxConnections = LIMITS.connectionsPerSocket;
     server.listen(typeof at === 'number' ? { fd: at } : { path: at }, () => {

@@ -4,6 +4,8 @@
 import type { Clock } from '../support/clock';
 import { CartonError } from '../support/errors';
 import type { ClientKind, ProxiedClient } from '../support/host_environment';
+import { wirePath } from '../protocol/wire_path';
+import type { WireAddress } from '../spec/database_connections';
 import type { SidecarAccess, SidecarIdentity } from '../protocol/control';
 import { RemoteObject } from '../rpc/remote';
 import type { CallOptions } from '../rpc/remote_call';
@@ -12,7 +14,7 @@ import type { remoteClient } from './clients/remote_client';
 import { SidecarLink } from './sidecar_link';
 
 /** Loaded where one is used. */
-const MAKERS: Readonly<Record<ClientKind, () => MakeStandIn>> = {
+const MAKERS: Readonly<Record<Exclude<ClientKind, 'mysql-wire'>, () => MakeStandIn>> = {
   'ali-rds': generic,
   ioredis: generic,
   generic,
@@ -38,8 +40,16 @@ export class ProxiedClients {
 
   /** `name`: of the client among the sidecar's; undefined for one that the sidecar is to make from its configuration. */
   standIn({ client, kind, sidecar }: ProxiedClient, { name, ...options }: Omit<StandInOptions, 'line'> & { readonly name: string | undefined }): object {
+    if (kind === 'mysql-wire') throw new TypeError('a driver connects by itself');
     const link = this.#linkTo(sidecar);
     return MAKERS[kind]()({ ...options, line: name === undefined ? new MadeLine(link, client, options.config) : new NamedLine(link, name) });
+  }
+
+  /** How a driver of a database reaches the sidecar: `id` is a connection's of the client. */
+  wire({ client, sidecar }: ProxiedClient, id: string): WireAddress {
+    const { claims, token } = this.#identity;
+    // Nobody listens where there is no sidecar, as where an application is only recorded.
+    return { socketPath: wirePath(this.#access.sockets[sidecar] ?? '/nonexistent/sidecar.sock', client, id), user: claims, password: token };
   }
 
   /** From now on this process is an instance, with the rights of one. */

@@ -2,6 +2,7 @@
  * Which middleware clients leave function processes, and to which sidecar. Pure; the agent decides it once, for function
  * processes and sidecars alike.
  */
+import { databaseConnections } from './database_connections';
 import type { ClientKind, ClientPlace, ProxiedClient, SidecarConfig } from '../support/host_environment';
 
 /** What is known of an enabled plugin. */
@@ -42,6 +43,7 @@ interface Known {
 const KNOWN: Readonly<Record<string, Known>> = {
   mysql: { package: 'egg-mysql', kind: 'ali-rds', aliases: ['mysqls'] },
   redis: { package: 'egg-redis', kind: 'ioredis', aliases: [] },
+  sequelize: { package: 'egg-sequelize', kind: 'mysql-wire', aliases: [] },
 };
 
 const DEFAULT_SIDECAR = 'main';
@@ -68,6 +70,7 @@ function decide(client: string, { config, plugins, settings }: ClientQuestion): 
   if (said === undefined && known === undefined) return local(`no adapter is known; carton.sidecar.clients.${client} can be "proxied"`);
   if (said === undefined && !isKnown) return local(`the plugin is not ${known?.package}; carton.sidecar.clients.${client} can name its kind`);
   const taken = kind ?? (isKnown ? known.kind : 'generic');
+  if (taken === 'mysql-wire' && databaseConnections(settings[client]).length === 0) return local(`config.${client} has no connection to MySQL`);
   return {
     row: { client, plugin, place: `sidecar ${sidecar}`, why: said === undefined ? `known: ${taken}` : `carton.sidecar.clients.${client}: ${taken}` },
     proxied: { client, plugin, kind: taken, sidecar, aliases: known?.aliases ?? [] },

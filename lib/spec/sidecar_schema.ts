@@ -23,8 +23,8 @@ export const CLIENT_KEYS = {
     default: 'the client\'s name',
     effect: 'Where it is not enabled, there is no client, and the table in the log says so.',
   }),
-  kind: documented(v.optional(oneOf(['ali-rds', 'ioredis', 'generic'] as const)), {
-    description: 'How the client is used from another process: as ali-rds, as ioredis, or, for any other client, method by method, where each method answers with a promise.',
+  kind: documented(v.optional(oneOf(['ali-rds', 'ioredis', 'mysql-wire', 'generic'] as const)), {
+    description: 'How the client is used from another process: as ali-rds, as ioredis, as an ORM on a driver of MySQL, which stays in function processes and whose connections lead to the sidecar (`mysql-wire`), or, for any other client, method by method, where each method answers with a promise.',
     unit: '',
     default: 'by the plugin\'s package, else `generic`',
     effect: 'A kind that does not fit fails where the client is used.',

@@ -36,13 +36,13 @@ export interface ApplicationDescriptor {
 }
 
 /** How a kind of client is used from another process: see `lib/runtime/clients` and `plugin-sidecar/lib/clients`. */
-export type ClientKind = 'ali-rds' | 'ioredis' | 'generic';
+export type ClientKind = 'ali-rds' | 'ioredis' | 'mysql-wire' | 'generic';
 
 /** A client of which function processes have a proxy. */
 export interface ProxiedClient {
   /** As `app` has it: `mysql` for `app.mysql`, and for all that is in `app.mysql.clients`. */
   readonly client: string;
-  /** The plugin that makes it: it is configured in function processes, and not booted. */
+  /** The plugin that makes it: it is configured in function processes, and not booted, except with `mysql-wire`. */
   readonly plugin: string;
   readonly kind: ClientKind;
   /** The name of the sidecar that holds it. */

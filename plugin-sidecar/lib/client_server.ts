@@ -38,7 +38,7 @@ export class ClientServer {
   /** `app`: has the clients, under their names. */
   constructor(app: Readonly<Record<string, unknown>>, options: SidecarOptions) {
     this.#options = options;
-    for (const client of options.held) this.#offers.set(client.client, new Offer(client, app[client.client]));
+    for (const client of options.held) if (client.kind !== 'mysql-wire') this.#offers.set(client.client, new Offer(client.kind, app[client.client]));
   }
 
   async listen(): Promise<void> {

@@ -3,7 +3,7 @@
  * configuration for one process. Runs in sidecars.
  */
 import { CartonError } from '../../lib/support/errors';
-import type { ClientKind, ProxiedClient } from '../../lib/support/host_environment';
+import type { ClientKind } from '../../lib/support/host_environment';
 import { LIMITS } from '../../lib/support/limits';
 import { Held, type ServedCall, type Target } from '../../lib/rpc/remote_objects';
 import { ClientTarget } from './client_target';
@@ -14,7 +14,10 @@ interface KindOfClient {
   close(client: object): void;
 }
 
-const KINDS: Readonly<Record<ClientKind, KindOfClient>> = {
+/** Those whose methods are called; drivers come another way. */
+export type CalledKind = Exclude<ClientKind, 'mysql-wire'>;
+
+const KINDS: Readonly<Record<CalledKind, KindOfClient>> = {
   'ali-rds': { serve: (client) => new ClientTarget(client, {}), close: (client) => void (client as { end(): unknown }).end() },
   ioredis: { serve: (client) => new ClientTarget(client, {}), close: (client) => (client as { disconnect(): void }).disconnect() },
   generic: { serve: (client) => new ClientTarget(client, {}), close: closeSomehow },
@@ -32,12 +35,12 @@ interface Maker {
 }
 
 export class Offer {
-  readonly #proxied: ProxiedClient;
+  readonly #kind: KindOfClient;
   readonly #client: object | undefined;
   readonly #served = new Map<object, Target>();
 
-  constructor(proxied: ProxiedClient, client: unknown) {
-    this.#proxied = proxied;
+  constructor(kind: CalledKind, client: unknown) {
+    this.#kind = KINDS[kind];
     this.#client = typeof client === 'object' && client !== null ? client : undefined;
   }
 
@@ -45,13 +48,13 @@ export class Offer {
   target(id: string | undefined): Target | undefined {
     if (this.#client === undefined) return undefined;
     const many = isSingleton(this.#client) ? this.#client : undefined;
-    if (id === undefined) return new MakingTarget(this.#client, KINDS[this.#proxied.kind], many === undefined ? this.#serve(this.#client) : NOTHING);
+    if (id === undefined) return new MakingTarget(this.#client, this.#kind, many === undefined ? this.#serve(this.#client) : NOTHING);
     const named = many?.clients.get(id);
     return named && this.#serve(named);
   }
 
   #serve(client: object): Target {
-    const known = this.#served.get(client) ?? KINDS[this.#proxied.kind].serve(client);
+    const known = this.#served.get(client) ?? this.#kind.serve(client);
     this.#served.set(client, known);
     return known;
   }

@@ -15,7 +15,7 @@ function proxies(): { readonly proxyClients: typeof proxyClients } {
 }
 
 export function functionRole(disabled: readonly string[], proxied: readonly ProxiedClient[] = [], clients?: ProxiedClients): Role {
-  const swapped = new Set(proxied.map(({ plugin }) => plugin));
+  const swapped = new Set(proxied.filter(({ kind }) => kind !== 'mysql-wire').map(({ plugin }) => plugin));
   return {
     plugins: (all, enabled) => enabledInFunctions(all, enabled, disabled),
     boots: (_unit, plugin) => plugin === undefined || !swapped.has(plugin),

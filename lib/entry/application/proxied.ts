@@ -6,11 +6,20 @@
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import type { ProxiedClient } from '../../support/host_environment';
+import { databaseConnections, leadTo } from '../../spec/database_connections';
 import type { ProxiedClients } from '../../runtime/proxied_clients';
 import type { EggApplication } from './egg_types';
 
 export function proxyClients(app: EggApplication, proxied: readonly ProxiedClient[], clients: ProxiedClients): void {
-  for (const each of proxied) proxyClient(app, each, clients);
+  for (const each of proxied) {
+    if (each.kind === 'mysql-wire') leadConnections(app, each, clients);
+    else proxyClient(app, each, clients);
+  }
+}
+
+/** Before its plugin boots, which makes of its settings what it always makes. */
+function leadConnections(app: EggApplication, proxied: ProxiedClient, clients: ProxiedClients): void {
+  for (const { id, settings } of databaseConnections(app.config[proxied.client])) leadTo(settings, clients.wire(proxied, id));
 }
 
 function proxyClient(app: EggApplication, proxied: ProxiedClient, clients: ProxiedClients): void {

@@ -13,7 +13,7 @@ export const SIDECAR_PLUGIN = 'cartonSidecar';
 export const SIDECAR_PLUGIN_PATH = join(__dirname, '../../../plugin-sidecar');
 
 export function sidecarRole(held: readonly ProxiedClient[]): Role {
-  const wanted = new Set([SIDECAR_PLUGIN, ...held.map(({ plugin }) => plugin)]);
+  const wanted = new Set([SIDECAR_PLUGIN, ...held.filter(({ kind }) => kind !== 'mysql-wire').map(({ plugin }) => plugin)]);
   return {
     plugins: (all, enabled) => enabledInFunctions(all, enabled, enabled.filter((name) => !wanted.has(name))),
     boots: (unit) => unit.type !== 'app',
