@@ -106,6 +106,7 @@ export const ERRORS = Object.freeze({
   CARTON_SCHEDULER_UNAVAILABLE: entry(503, 'platform', true, 'the scheduler could not be reached in time', 'Send the request again; the agent is restarted by Egg\'s master.'),
 
   CARTON_SIDECAR_BOOT_FAILED: entry(0, 'function', false, 'the sidecar\'s plugins do not boot', 'See whether what they connect to is up; the sidecar is started again by itself.'),
+  CARTON_SIDECAR_CANNOT_TRAVEL: entry(500, 'function', false, 'a client in a sidecar cannot do this for another process', 'Do it as the message says.'),
   CARTON_SIDECAR_LOST: entry(503, 'platform', true, 'the sidecar ended while it worked on a call', 'Call again where that does no harm: the call may have had its effect. The sidecar is started again by itself.'),
   CARTON_SIDECAR_UNAVAILABLE: entry(503, 'platform', true, 'the sidecar could not be reached in time', 'Call again: nothing was sent. See the host\'s log for what keeps the sidecar from starting.'),
   CARTON_SIDECAR_WIRE_BUSY: entry(503, 'platform', true, 'no connection of the sidecar to the database became free in time', 'Send the statement again: nothing was sent. End transactions sooner, or give the client in the sidecar more connections.'),

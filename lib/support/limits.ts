@@ -57,6 +57,10 @@ export const LIMITS = Object.freeze({
   madeClients: 16,
   /** Objects and functions that one side of a session holds for the other. */
   remoteObjects: 10_000,
+  /** Connections of one database that one process may hold or wait for. A pool has ten as a rule; who has a hundred loses them. */
+  databaseConnections: 100,
+  /** Milliseconds that a database has to roll back what a process left behind, before its connection is closed. */
+  rollbackMs: 5_000,
   /** Functions of one application. */
   functions: 10_000,
   /** Connections that all function processes together hold to one wire of a sidecar; more are refused unread. */
