@@ -6,9 +6,13 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { connect, createServer, type AddressInfo, type Server, type Socket } from 'node:net';
 import { LIMITS } from '../../../lib/support/limits';
+import type { Held, ServedCall } from '../../../lib/rpc/remote_objects';
+import { serveRds } from '../../../plugin-sidecar/lib/clients/ali_rds';
 import { eventually } from '../../support/eventually';
 import { startMariadb, type Mariadb } from '../../support/servers/mariadb';
 import { configOf, makeTable, TABLE, World, type Client, type Process } from './rds_world';
+
+const CALL: ServedCall = { signal: new AbortController().signal, remainingMs: undefined, trace: undefined };
 
 /** The way to the database. */
 class Way {
@@ -63,7 +67,7 @@ describe('a client of ali-rds, and faults', function () {
     await way.close();
   });
 
-  const idOf = async (client: Client): Promise<unknown> => (await client.queryOne('SELECT CONNECTION_ID() AS id')).id as unknown;
+  const idOf = async (client: Client): Promise<number> => Number((await client.queryOne('SELECT CONNECTION_ID() AS id')).id);
 
   it('guarantee 1: serves its own methods alone', async () => {
     const connection = await one.client.getConnection();
@@ -78,7 +82,7 @@ describe('a client of ali-rds, and faults', function () {
     await transaction.insert(TABLE, { name: 'x' });
     const id = transaction.threadId;
     one.near.session.close();
-    assert.equal(await idOf(other.client), String(id));
+    assert.equal(await idOf(other.client), id);
     assert.equal(Number(await other.client.count(TABLE)), 0);
     await world.quiet();
   });
@@ -89,7 +93,7 @@ describe('a client of ali-rds, and faults', function () {
     await connection.insert(TABLE, { name: 'x' });
     const id = connection.threadId;
     connection.release();
-    assert.equal(await idOf(other.client), String(id));
+    assert.equal(await idOf(other.client), id);
     assert.equal(Number(await other.client.count(TABLE)), 0);
   });
 
@@ -111,14 +115,24 @@ describe('a client of ali-rds, and faults', function () {
     await eventually('that it runs', async () => Number((await world.direct.queryOne("SELECT COUNT(*) AS n FROM information_schema.processlist WHERE info = 'SELECT SLEEP(100)'")).n) === 1);
     one.near.session.close();
     await assert.rejects(running, { code: 'CARTON_RPC_CLOSED' });
-    assert.notEqual(await idOf(other.client), String(connection.threadId));
+    assert.notEqual(await idOf(other.client), connection.threadId);
     await world.direct.query('KILL ?', [connection.threadId]);
+  });
+
+  it('guarantee 2: closes a connection whose rollback fails, and does not wait for it for ever', async () => {
+    const asked: object[] = [];
+    let ended: string | undefined;
+    const conn = { threadId: 1, query: (request: object) => (asked.push(request), Promise.reject(new Error('late'))), beginTransaction: async () => ({}), destroy: () => (ended = 'destroyed') };
+    const held = (await serveRds({ getConnection: async () => ({ conn, release: () => (ended = 'released') }) }).invoke('connection', [true], CALL)) as Held;
+    held.onEnd();
+    await eventually('its end', () => ended);
+    assert.deepEqual([ended, asked], ['destroyed', [{ sql: 'ROLLBACK', timeout: LIMITS.rollbackMs }]]);
   });
 
   it('guarantee 2: closes a connection that its user destroys', async () => {
     const connection = await one.client.getConnection();
     connection.conn.destroy();
-    assert.notEqual(await idOf(other.client), String(connection.threadId));
+    assert.notEqual(await idOf(other.client), connection.threadId);
   });
 
   it('guarantee 2: gives a connection back whose user went while it waited for it', async () => {
@@ -148,7 +162,7 @@ describe('a client of ali-rds, and faults', function () {
       await leave(connection as unknown as Client);
       connection.release();
       assert.notEqual(await idOf(other.client), between);
-      assert.deepEqual(await other.client.query(`SELECT @x AS x, IS_FREE_LOCK('x') AS free, DATABASE() AS db FROM DUAL`), [{ x: null, free: '1', db: server.database }]);
+      assert.deepEqual(await other.client.query(`SELECT @x AS x, IS_FREE_LOCK('x') AS free, DATABASE() AS db FROM DUAL`), [{ x: null, free: 1, db: server.database }]);
     });
   }
 
@@ -192,7 +206,7 @@ describe('a client of ali-rds, and faults', function () {
     const transaction = await one.client.beginTransaction();
     const direct = await world.direct.beginTransaction();
     await way.close();
-    const told = async (run: () => Promise<unknown>): Promise<unknown> => run().then(assert.fail, ({ name, code, fatal }: Error & { code: string; fatal: boolean }) => ({ name, code, fatal }));
+    const told = async (run: () => Promise<unknown>): Promise<unknown> => run().then(() => assert.fail('it was answered'), ({ name, code, fatal }: Error & { code: string; fatal: boolean }) => ({ name, code, fatal }));
     for (const [near, far] of [[direct, transaction], [world.direct, one.client]] as const) {
       assert.deepEqual(await told(() => far.query('SELECT 1') as Promise<unknown>), await told(() => near.query('SELECT 1') as Promise<unknown>));
     }
