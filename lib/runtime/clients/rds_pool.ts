@@ -167,6 +167,6 @@ export class RemoteConnection extends RemoteDriver {
 }
 
 async function begunAlready({ result, error }: NonNullable<ConnectionData['begun']>): Promise<unknown> {
-  if (error !== undefined) throw error;
+  if (error !== undefined) throw error as Error;
   return result;
 }
