@@ -15,7 +15,7 @@ import { SidecarLink } from './sidecar_link';
 
 /** Loaded where one is used. */
 const MAKERS: Readonly<Record<Exclude<ClientKind, 'mysql-wire'>, () => MakeStandIn>> = {
-  'ali-rds': generic,
+  'ali-rds': () => (require('./clients/ali_rds') as { rdsStandIn: MakeStandIn }).rdsStandIn,
   ioredis: generic,
   generic,
 };

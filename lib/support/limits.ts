@@ -61,6 +61,8 @@ export const LIMITS = Object.freeze({
   databaseConnections: 100,
   /** Milliseconds that a database has to roll back what a process left behind, before its connection is closed. */
   rollbackMs: 5_000,
+  /** Milliseconds for which a connection that has answered counts as alive, and is not asked. */
+  connectionTrustMs: 1_000,
   /** Functions of one application. */
   functions: 10_000,
   /** Connections that all function processes together hold to one wire of a sidecar; more are refused unread. */

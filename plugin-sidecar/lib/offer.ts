@@ -7,8 +7,10 @@ import type { ClientKind } from '../../lib/support/host_environment';
 import { LIMITS } from '../../lib/support/limits';
 import { Held, type ServedCall, type Target } from '../../lib/rpc/remote_objects';
 import { ClientTarget } from './client_target';
+import { serveRds } from './clients/ali_rds';
 
 interface KindOfClient {
+  /** To one session: a target may count what that one has. */
   serve(client: object): Target;
   /** One that was made for a process, which is gone. */
   close(client: object): void;
@@ -18,7 +20,7 @@ interface KindOfClient {
 export type CalledKind = Exclude<ClientKind, 'mysql-wire'>;
 
 const KINDS: Readonly<Record<CalledKind, KindOfClient>> = {
-  'ali-rds': { serve: (client) => new ClientTarget(client, {}), close: (client) => void (client as { end(): unknown }).end() },
+  'ali-rds': { serve: serveRds, close: (client) => void (client as { end(): unknown }).end() },
   ioredis: { serve: (client) => new ClientTarget(client, {}), close: (client) => (client as { disconnect(): void }).disconnect() },
   generic: { serve: (client) => new ClientTarget(client, {}), close: closeSomehow },
 };
@@ -37,7 +39,6 @@ interface Maker {
 export class Offer {
   readonly #kind: KindOfClient;
   readonly #client: object | undefined;
-  readonly #served = new Map<object, Target>();
 
   constructor(kind: CalledKind, client: unknown) {
     this.#kind = KINDS[kind];
@@ -54,9 +55,7 @@ export class Offer {
   }
 
   #serve(client: object): Target {
-    const known = this.#served.get(client) ?? this.#kind.serve(client);
-    this.#served.set(client, known);
-    return known;
+    return this.#kind.serve(client);
   }
 }
 

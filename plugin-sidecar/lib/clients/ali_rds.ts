@@ -16,9 +16,13 @@
  * 4. Waiting for a connection is bounded as in the client itself (`poolWaitTimeout`, `queueLimit`), and by the caller's
  *    own deadline; how many one process may have, by `LIMITS.databaseConnections`.
  *
+ * The driver's pool asks each connection that it gives out whether it lives, which takes as long as a short query. One that
+ * has answered within `LIMITS.connectionTrustMs` is not asked again: whether it has been closed since, its socket tells.
+ *
  * A query of the pool whose caller has gone runs to its end, as with the client itself: were its connection closed, the
  * database would go on with it all the same, beyond the limit of the pool.
  */
+import { systemClock, type Clock } from '../../../lib/support/clock';
 import { CartonError } from '../../../lib/support/errors';
 import { LIMITS } from '../../../lib/support/limits';
 import { Held, type ServedCall, type Target } from '../../../lib/rpc/remote_objects';
@@ -38,7 +42,7 @@ interface DriverConnection {
   beginTransaction(): Promise<unknown>;
   commit(): Promise<unknown>;
   rollback(): Promise<unknown>;
-  ping(callback: (error: Error | null, result: unknown) => void): void;
+  ping(options: object, callback: (error: Error | null, result?: unknown) => void): void;
   destroy(): void;
 }
 
@@ -47,16 +51,18 @@ interface RdsClient {
 }
 
 /** For one session: it counts what that one has. */
-export function serveRds(client: object): Target {
-  return new RdsTarget(client as RdsClient);
+export function serveRds(client: object, clock: Clock = systemClock): Target {
+  return new RdsTarget(client as RdsClient, clock);
 }
 
 class RdsTarget implements Target {
   readonly #client: RdsClient;
+  readonly #clock: Clock;
   #connections = 0;
 
-  constructor(client: RdsClient) {
+  constructor(client: RdsClient, clock: Clock) {
     this.#client = client;
+    this.#clock = clock;
   }
 
   /** Throws `CARTON_RPC_NO_METHOD`. */
@@ -100,7 +106,7 @@ class RdsTarget implements Target {
   }
 
   async #lease(call: ServedCall): Promise<Lease> {
-    const lease = new Lease(await this.#client.getConnection());
+    const lease = new Lease(await this.#client.getConnection(), this.#clock);
     // Whoever waited for it may be gone, and nobody would end it.
     if (call.signal.aborted) lease.end();
     call.signal.throwIfAborted();
@@ -121,13 +127,18 @@ async function begin(lease: Lease): Promise<object> {
 class Lease {
   readonly #connection: RdsConnection;
   readonly #driver: DriverConnection;
+  readonly #clock: Clock;
   #running = 0;
   #isInTransaction = false;
   #hasState = false;
+  /** Its last query, without an error. */
+  #hasAnswered = false;
 
-  constructor(connection: RdsConnection) {
+  constructor(connection: RdsConnection, clock: Clock) {
     this.#connection = connection;
     this.#driver = connection.conn;
+    this.#clock = clock;
+    restore(this.#driver, 'ping');
     // What comes is formatted; a format of the application's own must not see it again.
     if (typeof this.#driver.config?.queryFormat === 'function') this.#driver.format = (sql) => sql;
   }
@@ -156,7 +167,7 @@ class Lease {
   }
 
   ping(): Promise<unknown> {
-    return this.#run(() => new Promise((resolve, reject) => this.#driver.ping((error, result) => (error === null ? resolve(plain(result)) : reject(error)))));
+    return this.#run(() => new Promise((resolve, reject) => this.#driver.ping({}, (error, result) => (error ? reject(error) : resolve(plain(result))))));
   }
 
   destroy(): void {
@@ -171,14 +182,25 @@ class Lease {
   }
 
   #release(): void {
-    delete this.#driver.format;
+    restore(this.#driver, 'format');
+    if (this.#hasAnswered) this.#trust();
     this.#connection.release();
+  }
+
+  #trust(): void {
+    const driver = this.#driver;
+    const until = this.#clock.now() + LIMITS.connectionTrustMs;
+    const ping = driver.ping.bind(driver);
+    driver.ping = (options, callback) => (this.#clock.now() < until ? process.nextTick(callback, null) : ping(options, callback));
   }
 
   async #run(send: () => Promise<unknown>): Promise<unknown> {
     this.#running += 1;
+    this.#hasAnswered = false;
     try {
-      return await send();
+      const result = await send();
+      this.#hasAnswered = true;
+      return result;
     } finally {
       this.#running -= 1;
     }
@@ -216,6 +238,11 @@ class HeldConnection implements Target {
         throw new CartonError('CARTON_RPC_NO_METHOD', { got: method.slice(0, 100) });
     }
   }
+}
+
+/** Its class's own method again. */
+function restore(driver: DriverConnection, method: 'format' | 'ping'): void {
+  if (Object.hasOwn(driver, method)) delete (driver as Partial<DriverConnection>)[method];
 }
 
 /** Without the driver's classes, which do not travel, and would keep results from going as JSON. */

@@ -192,6 +192,15 @@ describe('a client of ali-rds, and faults', function () {
     (await one.client.getConnection()).release();
   });
 
+  it('asks a connection whether it lives, unless it has answered just now', async () => {
+    // Beside this one, the server counts nothing else as such a command.
+    const pings = async (): Promise<number> => Number((await one.client.queryOne("SHOW SESSION STATUS LIKE 'Com_admin_commands'")).Value);
+    const first = await pings();
+    assert.equal(await pings(), first);
+    world.clock.advance(LIMITS.connectionTrustMs);
+    assert.equal(await pings(), first + 1);
+  });
+
   it('rolls a scope back whose process is gone in its midst', async () => {
     const scope = one.client.beginTransactionScope(async (transaction) => {
       await transaction.insert(TABLE, { name: 'x' });

@@ -7,6 +7,7 @@ import type { RDSClient } from 'ali-rds';
 import { Remote, type RemoteObject } from '../../../lib/rpc/remote';
 import { rdsStandIn } from '../../../lib/runtime/clients/ali_rds';
 import { serveRds } from '../../../plugin-sidecar/lib/clients/ali_rds';
+import { FakeClock } from '../../support/fake_clock';
 import { eventually } from '../../support/eventually';
 import { sessionPair } from '../../support/session_pair';
 import type { Mariadb } from '../../support/servers/mariadb';
@@ -37,6 +38,7 @@ export class World {
   /** In the sidecar. */
   readonly held: Client;
   readonly direct: Client;
+  readonly clock = new FakeClock();
   readonly #config: Config;
   readonly #processes: Process[] = [];
   readonly #remotes: Remote[] = [];
@@ -49,7 +51,7 @@ export class World {
 
   async process(more: Config = {}): Promise<Process> {
     const pair = await sessionPair();
-    const target = serveRds(this.held);
+    const target = serveRds(this.held, this.clock);
     const near = new Remote(pair.left, { clock: pair.clock });
     const far = new Remote(pair.right, { clock: pair.clock, offers: (name) => (name === 'mysql' ? target : undefined) });
     pair.left.handlers = near.handlers;
