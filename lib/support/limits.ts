@@ -63,6 +63,14 @@ export const LIMITS = Object.freeze({
   rollbackMs: 5_000,
   /** Milliseconds for which a connection that has answered counts as alive, and is not asked. */
   connectionTrustMs: 1_000,
+  /** Connections that a sidecar opens for single users of one Redis client: a fortieth of what a server takes by default. */
+  redisConnections: 256,
+  /** Of those, how many stay open for whoever comes next: a loop of blocking commands needs one. */
+  redisIdleConnections: 4,
+  /** Scripts that a sidecar keeps defined on one connection: each pipeline of ioredis copies the list. */
+  redisScripts: 100,
+  /** Bytes of messages that wait in a sidecar for one subscriber; above it the subscription is interrupted. */
+  redisMessageBytes: 8 * MIB,
   /** Functions of one application. */
   functions: 10_000,
   /** Connections that all function processes together hold to one wire of a sidecar; more are refused unread. */
