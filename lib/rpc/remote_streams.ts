@@ -144,6 +144,8 @@ export class ReceivedValues implements Received, AsyncIterableIterator<unknown> 
   #rest = new Chunks();
   /** Bytes of `#rest` from which on there is something to do. */
   #needed = LENGTH_BYTES;
+  /** Bytes of `#rest` whose credit was given back. */
+  #early = 0;
   #end: { error: Error | undefined } | undefined;
 
   constructor(decode: (bytes: Buffer) => unknown, onUnwanted: () => void) {
@@ -159,6 +161,7 @@ export class ReceivedValues implements Received, AsyncIterableIterator<unknown> 
     const next = this.#values.shift();
     if (next !== undefined) {
       this.receiver?.consumed(next.bytes);
+      this.#makeRoom();
       return Promise.resolve({ done: false, value: next.value });
     }
     if (this.#end === undefined) return new Promise((resolve, reject) => this.#waiting.push({ resolve, reject }));
@@ -179,14 +182,17 @@ export class ReceivedValues implements Received, AsyncIterableIterator<unknown> 
   accept(chunk: Buffer): void {
     if (this.#end !== undefined) return this.receiver?.consumed(chunk.length);
     this.#rest.push(chunk);
-    if (this.#rest.bytes < this.#needed) return;
+    if (this.#rest.bytes < this.#needed) return this.#makeRoom();
     let bytes = this.#rest.concat();
     for (this.#needed = neededOf(bytes); bytes.length >= this.#needed; this.#needed = neededOf(bytes)) {
-      this.#give(this.#decode(bytes.subarray(LENGTH_BYTES, this.#needed)), this.#needed);
+      const owed = this.#needed - this.#early;
+      this.#early = 0;
+      this.#give(this.#decode(bytes.subarray(LENGTH_BYTES, this.#needed)), owed);
       bytes = bytes.subarray(this.#needed);
     }
     this.#rest = new Chunks();
     this.#rest.push(bytes);
+    this.#makeRoom();
   }
 
   finish(error: Error | undefined): void {
@@ -195,6 +201,13 @@ export class ReceivedValues implements Received, AsyncIterableIterator<unknown> 
     const [first, ...others] = this.#waiting.splice(0);
     if (first !== undefined) this.next().then(first.resolve, first.reject);
     for (const { resolve } of others) resolve(DONE);
+  }
+
+  /** A value that is larger than the window would never be whole; while others wait to be read there is time. */
+  #makeRoom(): void {
+    if (this.#needed <= LIMITS.streamWindowBytes || this.#values.length > 0) return;
+    this.receiver?.consumed(this.#rest.bytes - this.#early);
+    this.#early = this.#rest.bytes;
   }
 
   #give(value: unknown, bytes: number): void {

@@ -33,7 +33,7 @@ type Client = EventEmitter & Record<string, (...args: unknown[]) => Reply> & {
 };
 type Constructor = new (options: object) => Client;
 
-const fromPlugin = createRequire(require.resolve('egg-redis'));
+const fromPlugin = createRequire(require.resolve('egg-redis/package.json'));
 const VERSIONS: [string, NodeJS.Require][] = [[fromPlugin('ioredis/package.json') as { version: string }, fromPlugin] as const, [require('ioredis/package.json') as { version: string }, require] as const].map(([{ version }, from]) => [version, from]);
 
 interface Two {
@@ -186,6 +186,8 @@ for (const [version, from] of VERSIONS) {
       for (const [what, run] of SAME) {
         it(`does as a direct client does: ${what}`, async () => {
           const direct = new Redis(config());
+          // Before that it asks INFO, which would be part of a transaction.
+          await once(direct, 'ready');
           try {
             const expected = await told(run(direct));
             await admin['flushall']?.();
@@ -199,7 +201,7 @@ for (const [version, from] of VERSIONS) {
       it('rejects with the error of the real client', async () => {
         await client['set']?.('k', 'v');
         await assert.rejects(client['lpush']?.('k', 'x') as Promise<unknown>, (error: Error & { command?: unknown }) => {
-          assert.deepEqual([error.name, error.constructor.name, error.message.startsWith('WRONGTYPE'), error.command], ['ReplyError', 'ReplyError', true, { name: 'lpush', args: ['app:k', 'x'] }]);
+          assert.deepEqual([error.name, error.message.startsWith('WRONGTYPE'), error.command], ['ReplyError', true, { name: 'lpush', args: ['app:k', 'x'] }]);
           return true;
         });
       });
@@ -433,10 +435,12 @@ for (const [version, from] of VERSIONS) {
         client.on('error', (error: Error) => errors.push(error));
         await client['subscribe']?.('c');
         await client['psubscribe']?.('p*');
+        const subscriber = async (): Promise<string | undefined> => (await list()).find((line) => line.includes(' sub=1 psub=1 '))?.split(' ')[0];
+        const first = await subscriber();
         const { pair } = two;
         two = await connected();
         pair.close();
-        await eventually('the subscriptions', async () => (await list()).some((line) => line.includes(' sub=1 psub=1 ')));
+        await eventually('another connection', async () => ![undefined, first].includes(await subscriber()));
         assert.deepEqual(errors.map((error) => (error as { code?: string }).code), ['CARTON_SIDECAR_MESSAGES_LOST']);
         const message = once(client, 'message');
         await real['publish']?.('c', 'x');

@@ -82,13 +82,21 @@ export class Feed {
     }
   }
 
+  /** Without channels: from all of them, by name, since ioredis would wait until there is no other subscription either. */
   async #unsubscribe(name: string, channels: readonly unknown[]): Promise<unknown> {
-    const wanted = this.#wanted.get(name.replace('un', ''));
-    for (const channel of channels.length > 0 ? channels : [...(wanted?.values() ?? [])]) wanted?.delete(String(channel));
-    const object = this.#object;
-    const count = object === undefined ? 0 : await this.#call(object, name, channels);
+    const kind = name.replace('un', '');
+    const wanted = this.#wanted.get(kind);
+    const leaving = channels.length > 0 ? channels : [...(wanted?.values() ?? [])];
+    for (const channel of leaving) wanted?.delete(String(channel));
+    const count = this.#object === undefined || leaving.length === 0 ? this.#countWith(kind) : await this.#call(this.#object, name, leaving);
     this.#closeIfUnused();
     return count;
+  }
+
+  /** As Redis counts: those of shards apart. */
+  #countWith(kind: string): number {
+    const counted = kind === 'ssubscribe' ? [kind] : ['subscribe', 'psubscribe'];
+    return counted.reduce((sum, each) => sum + (this.#wanted.get(each)?.size ?? 0), 0);
   }
 
   #call(object: RemoteObject, method: string, args: readonly unknown[]): Promise<unknown> {
