@@ -286,6 +286,15 @@ describe('remote calls', () => {
       await nothingLeft(sides);
     });
 
+    it('may have values that are larger than its window', async () => {
+      const sizes = [300_000, 10, 2_000_000, 262_140, 5_000_000, 1];
+      const sides = await both({ values: () => (async function* () { for (const size of sizes) yield Buffer.alloc(size, 'x'); })() });
+      const seen: number[] = [];
+      for await (const value of await sides.call('values') as AsyncIterable<Buffer>) seen.push(value.length);
+      assert.deepEqual(seen, sizes);
+      await nothingLeft(sides);
+    });
+
     it('go along with arguments, beside values of any size', async () => {
       const sides = await both({ async put([name, stream]) {
         return [(name as Buffer).length, (await buffer(stream as Readable)).length];

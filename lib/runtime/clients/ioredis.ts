@@ -58,7 +58,7 @@ abstract class StandIn extends EventEmitter implements Commander {
   }
 
   get #class(): Duplicate {
-    return Object.getPrototypeOf(this).constructor as Duplicate;
+    return (Object.getPrototypeOf(this) as { constructor: unknown }).constructor as Duplicate;
   }
 
   pipeline(commands?: BatchCommands): Batch {

@@ -4,43 +4,14 @@
  * used: the same calls have the same results as on a direct client.
  */
 import assert from 'node:assert/strict';
-import { once, type EventEmitter } from 'node:events';
-import { createRequire } from 'node:module';
+import { once } from 'node:events';
 import { inspect } from 'node:util';
 import { REDIS } from '../../../lib/protocol/redis';
 import type { RemoteObject } from '../../../lib/rpc/remote';
-import { Remote } from '../../../lib/rpc/remote';
-import type { ClientLine } from '../../../lib/runtime/clients/client_line';
-import { redisStandIn } from '../../../lib/runtime/clients/ioredis';
-import { serveRedis } from '../../../plugin-sidecar/lib/clients/ioredis';
 import { LIMITS } from '../../../lib/support/limits';
 import { eventually } from '../../support/eventually';
 import { startRedis, type Redis as RedisServer } from '../../support/servers/redis';
-import { sessionPair, type Pair } from '../../support/session_pair';
-
-type Reply = Promise<unknown>;
-/** As much of ioredis as is called here; a command may have any arguments. */
-interface Batch {
-  [command: string]: (...args: unknown[]) => Batch;
-}
-type Client = EventEmitter & Record<string, (...args: unknown[]) => Reply> & {
-  status: string;
-  isCluster: boolean;
-  options: Record<string, unknown>;
-  pipeline(commands?: unknown[]): Batch;
-  disconnect(): void;
-  duplicate(...options: unknown[]): Client;
-};
-type Constructor = new (options: object) => Client;
-
-const fromPlugin = createRequire(require.resolve('egg-redis/package.json'));
-const VERSIONS: [string, NodeJS.Require][] = [[fromPlugin('ioredis/package.json') as { version: string }, fromPlugin] as const, [require('ioredis/package.json') as { version: string }, require] as const].map(([{ version }, from]) => [version, from]);
-
-interface Two {
-  readonly near: Remote;
-  readonly far: Remote;
-  readonly pair: Pair;
-}
+import { all, batchOf, connected, define, killOthers, list, NO_COMMANDS, REFUSED, SAME, standIn, told, VERSIONS, WATCHES, type Client, type Constructor, type Two } from './ioredis_calls';
 
 for (const [version, from] of VERSIONS) {
   describe(`ioredis ${version} in another process`, () => {
@@ -73,116 +44,23 @@ for (const [version, from] of VERSIONS) {
       await connections(0);
     });
 
-    async function connected(): Promise<Two> {
-      const pair = await sessionPair();
-      const target = serveRedis(real, { connections: limit });
-      const near = new Remote(pair.left, { clock: pair.clock });
-      const far = new Remote(pair.right, { clock: pair.clock, offers: () => target });
-      pair.left.handlers = near.handlers;
-      pair.right.handlers = far.handlers;
-      return { near, far, pair };
-    }
     async function begin(options: Record<string, unknown>): Promise<void> {
       real = new Redis(options);
-      two = await connected();
-      client = standIn(options);
-    }
-    function standIn(options: Record<string, unknown>): Client {
-      const line: ClientLine = {
-        call: (method, args, callOptions) => two.near.call('redis', method, args, callOptions),
-        callOn: (object, method, args, callOptions) => object.call(method, args, callOptions),
-      };
-      return redisStandIn({ line, config: options, require: from }) as Client;
+      two = await connected(real, limit);
+      client = standIn(() => two, { config: options, from });
     }
     async function again(options: Record<string, unknown>): Promise<void> {
       two.pair.close();
       real.disconnect();
       await begin(options);
     }
-    /** Lines of CLIENT LIST, of the client under test alone. */
-    async function list(): Promise<string[]> {
-      return String(await admin['client']?.('list')).split('\n').filter((line) => line.includes('name=ours'));
-    }
     async function connections(count: number): Promise<void> {
-      await eventually(`${count} connections`, async () => (await list()).length === count, { seen: () => two.far.held.size });
+      await eventually(`${count} connections`, async () => (await list(admin)).length === count, { seen: () => two.far.held.size });
     }
-    const blocked = (): Promise<unknown> => eventually('a blocked connection', async () => (await list()).some((line) => / flags=\w*b/.test(line)));
+    const blocked = (): Promise<unknown> => eventually('a blocked connection', async () => (await list(admin)).some((line) => / flags=\w*b/.test(line)));
     const raw = (method: string, ...args: unknown[]): Promise<unknown> => two.near.call('redis', method, args);
 
     describe('a command', () => {
-      const SAME: [string, (redis: Client) => unknown][] = [
-        ['set and get', async (r) => [await r['set']?.('k', 'v'), await r['get']?.('k'), await r['get']?.('none')]],
-        ['options of a command', async (r) => [await r['set']?.('k', 'v', 'EX', 10, 'NX'), await r['set']?.('k', 'w', 'NX'), await r['ttl']?.('k')]],
-        ['numbers, booleans, dates and nothing as text', async (r) => [await r['mset']?.('a', 1.5, 'b', true, 'c', null, 'd', undefined, 'e', new Date(0)), await r['mget']?.('a', 'b', 'c', 'd'), (await r['get']?.('e')) === String(new Date(0))]],
-        ['objects that know their text', async (r) => [await r['set']?.('k', { toString: () => 'own' }), await r['get']?.('k')]],
-        ['arrays among the arguments', async (r) => [await r['rpush']?.('l', ['a', 'b'], 'c'), await r['lrange']?.(['l', 0, -1])]],
-        ['binary keys and values', async (r) => {
-          const bytes = Buffer.from([0, 255, 13, 10, 128]);
-          return [await r['set']?.(bytes.subarray(0, 2), bytes), await r['getBuffer']?.(bytes.subarray(0, 2)), await r['set']?.('k', bytes), await r['getBuffer']?.('k'), await r['mgetBuffer']?.('k', 'none'), await r['hset']?.('h', 'f', bytes), await r['hgetallBuffer']?.('h')];
-        }],
-        ['hmset and hset of an object, of one of a class, and of a Map', async (r) => {
-          class Row { a = 1; b = 'two'; }
-          return [await r['hmset']?.('h', { x: 1, y: null }), await r['hset']?.('h', new Row()), await r['hset']?.('h', new Map<unknown, unknown>([['m', 2], [3, Buffer.from('b')]])), await r['hset']?.('h', 'date', 7), await r['hgetall']?.('h'), await r['hgetall']?.('none')];
-        }],
-        ['fields with names of every object', async (r) => [await r['hset']?.('h', '__proto__', 'p', 'constructor', 'c'), Object.entries((await r['hgetall']?.('h')) as object)]],
-        ['mset of an object and a Map', async (r) => [await r['mset']?.({ a: 1, b: 2 }), await r['msetnx']?.(new Map([['a', 3]])), await r['mget']?.('a', 'b')]],
-        ['nested replies', async (r) => [await r['xadd']?.('s', '1-1', 'f', 'v'), await r['xrange']?.('s', '-', '+'), await r['xread']?.('STREAMS', 's', '0'), await r['zadd']?.('z', 1, 'a', 2.5, 'b'), await r['zrange']?.('z', 0, -1, 'WITHSCORES')]],
-        ['call and callBuffer', async (r) => [await r['call']?.('SET', 'k', 'v'), await r['call']?.('get', ['k']), await r['callBuffer']?.('get', 'k'), await r['call']?.('hset', 'h', { a: 1 })]],
-        ['send_command', (r) => r['send_command']?.('echo', 'x')],
-        ['large values', async (r) => [await r['set']?.('k', 'x'.repeat(300_000)), ((await r['get']?.('k')) as string).length]],
-        ['text of all kinds', async (r) => [await r['set']?.('ключ', '漢字 \u0000 \ud83d\ude00'), await r['get']?.('ключ')]],
-        ['what is not a command of the server', (r) => r['call']?.('NOSUCH', 1)],
-        ['an error of a type', async (r) => (await r['set']?.('k', 'v'), r['lpush']?.('k', 1))],
-        ['a wrong number of arguments', (r) => r['get']?.()],
-        ['eval', async (r) => [await r['eval']?.('return {KEYS[1], ARGV[1], 5}', 1, 'k', 'a'), await r['set']?.('k', 'v'), await r['evalBuffer']?.('return redis.call("get", KEYS[1])', 1, 'k')]],
-        ['script, config, info and client that only ask', async (r) => [await r['script']?.('exists', 'abc'), await r['config']?.('get', 'maxmemory-policy'), typeof (await r['info']?.()), typeof (await r['client']?.('id'))]],
-        ['unwatch, exec and discard without anything open', async (r) => [await r['unwatch']?.(), await told(r['exec']?.()), await told(r['discard']?.())]],
-        ['a pipeline', (r) => r.pipeline()['set']?.('a', 1)['get']?.('a')['getBuffer']?.('a')['lpush']?.('a', 1)['hset']?.('h', { x: 1 })['hgetall']?.('h')['exec']?.()],
-        ['a pipeline of arrays', (r) => r.pipeline([['set', 'a', '1'], ['incr', 'a'], ['hgetall', 'none']])['exec']?.()],
-        ['an empty pipeline', (r) => r.pipeline()['exec']?.()],
-        ['a transaction inside a pipeline', (r) => r.pipeline()['get']?.('a')['multi']?.()['set']?.('a', 2)['hset']?.('h', 'f', 'v')['hgetall']?.('h')['exec']?.()['get']?.('a')['exec']?.()],
-        ['multi', (r) => batchOf(r)['set']?.('a', 1)['incr']?.('a')['hset']?.('h', { f: 1 })['hgetall']?.('h')['getBuffer']?.('a')['exec']?.()],
-        ['multi of arrays', (r) => batchOf(r, [['set', 'a', 1], ['get', 'a']])['exec']?.()],
-        ['an empty multi', (r) => batchOf(r)['exec']?.()],
-        ['multi whose command fails as it runs', (r) => batchOf(r)['set']?.('a', 'x')['incr']?.('a')['get']?.('a')['exec']?.()],
-        ['multi that is aborted', (r) => batchOf(r)['set']?.('a', 'x')['set']?.('a')['exec']?.()],
-        ['multi without a pipeline', async (r) => [await r['multi']?.({ pipeline: false }), await r['set']?.('a', '1'), await r['get']?.('a'), await r['exec']?.()]],
-        ['multi without a pipeline, discarded', async (r) => [await r['multi']?.({ pipeline: false }), await r['set']?.('a', '1'), await r['discard']?.(), await r['get']?.('a')]],
-        ['callbacks of a pipeline and of its commands', async (r) => {
-          const heard: unknown[] = [];
-          const note = (place: string) => (error: unknown, result: unknown): void => void heard.push([place, shown(error), result]);
-          await r.pipeline()['set']?.('a', 'x', note('set'))['incr']?.('a', note('incr'))['exec']?.(note('exec'));
-          await settled();
-          return shown(heard);
-        }],
-        ['callbacks of a transaction and of its commands', async (r) => {
-          const heard: unknown[] = [];
-          const note = (place: string) => (error: unknown, result: unknown): void => void heard.push([place, shown(error), result]);
-          await batchOf(r)['set']?.('a', 'x', note('set'))['incr']?.('a')['get']?.('a', note('get'))['exec']?.(note('exec'));
-          await told(batchOf(r)['set']?.('a', note('bad'))['get']?.('a', note('good'))['exec']?.(note('aborted')));
-          await settled();
-          return shown(heard);
-        }],
-        ['lengths of pipelines', (r) => [r.pipeline()['get']?.('a')['get']?.('b')['length'], batchOf(r)['get']?.('a')['length']]],
-        ['scripts that are defined', async (r) => {
-          define(r);
-          return [await r['pair']?.('k', 'a'), await r['pairBuffer']?.('k', 'a'), await r['anyKeys']?.(2, 'k', 'l'), await r.pipeline()['pair']?.('k', 'b')['pairBuffer']?.('k', 'c')['anyKeys']?.(1, 'k')['exec']?.(), await batchOf(r)['pair']?.('k', 'd')['exec']?.()];
-        }],
-        ['a command that is added', async (r) => {
-          (r as unknown as { addBuiltinCommand(name: string): void }).addBuiltinCommand('echo2');
-          return (await told(r['echo2']?.('x'))) as unknown;
-        }],
-        ['a scan', async (r) => {
-          await r['mset']?.(Object.fromEntries(Array.from({ length: 50 }, (_, at) => [`s${at}`, at])));
-          return (await all((r['scanStream'] as unknown as Scan)({ match: 'app:s*', count: 7 }))).flat().sort();
-        }],
-        ['scans of hashes, sets and sorted sets', async (r) => {
-          await r['hset']?.('h', { a: 1, b: 2 });
-          await r['sadd']?.('set', 'm');
-          await r['zadd']?.('z', 1, 'm');
-          return Promise.all(([['hscanStream', 'h'], ['sscanStream', 'set'], ['zscanStream', 'z'], ['hscanBufferStream', 'h']] as const).map(([scan, key]) => all((r[scan] as unknown as Scan)(key, { match: '*' }))));
-        }],
-      ];
       for (const [what, run] of SAME) {
         it(`does as a direct client does: ${what}`, async () => {
           const direct = new Redis(config());
@@ -218,8 +96,8 @@ for (const [version, from] of VERSIONS) {
       });
 
       it('arrives in the order of the calls, large values among them', async () => {
-        const all = [client['set']?.('k', 'x'.repeat(500_000)), client['append']?.('k', 'y'), client['strlen']?.('k'), client.pipeline()['append']?.('k', 'z'.repeat(200_000))['exec']?.(), client['strlen']?.('k')];
-        const replies = await Promise.all(all);
+        const all: (Promise<unknown> | undefined)[] = [client['set']?.('k', 'x'.repeat(500_000)), client['append']?.('k', 'y'), client['strlen']?.('k'), client.pipeline()['append']?.('k', 'z'.repeat(200_000)).exec(), client['strlen']?.('k')];
+        const replies: unknown[] = await Promise.all(all.map(async (each) => each));
         assert.deepEqual([replies[1], replies[2], replies[4]], [500_001, 500_001, 700_001]);
       });
 
@@ -227,21 +105,17 @@ for (const [version, from] of VERSIONS) {
         const values = ['a'];
         const batch = client.pipeline()['rpush']?.('l', values);
         values.push('b');
-        await batch?.['exec']?.();
+        await batch?.['exec']();
         assert.deepEqual(await client['lrange']?.('l', 0, -1), ['a']);
       });
 
       it('is sent once, however often exec is called', async () => {
         const batch = client.pipeline()['incr']?.('k');
-        assert.deepEqual([await batch?.['exec']?.(), await batch?.['exec']?.(), await client['get']?.('k')], [[[null, 1]], [[null, 1]], '1']);
+        assert.deepEqual([await batch?.['exec'](), await batch?.['exec'](), await client['get']?.('k')], [[[null, 1]], [[null, 1]], '1']);
       });
     });
 
     describe('the shared connection', () => {
-      const REFUSED: [string, unknown[]][] = [
-        ['select', [1]], ['auth', ['x']], ['hello', [3]], ['reset', []], ['client', ['setname', 'x']], ['client', ['REPLY', 'OFF']], ['client', ['no-evict', 'on']],
-        ['call', ['SELECT', 1]], ['call', ['client', ['reply', 'off']]], ['readonly', []], ['psync', ['?', -1]], ['wait', [0, 1]],
-      ];
       for (const [method, args] of REFUSED) {
         it(`is not changed by ${[method, ...args].join(' ')}`, async () => {
           await assert.rejects(client[method]?.(...args) as Promise<unknown>, { code: 'CARTON_SIDECAR_SHARED_CONNECTION' });
@@ -249,18 +123,17 @@ for (const [version, from] of VERSIONS) {
       }
 
       it('is not changed by a pipeline', async () => {
-        for (const name of ['select', 'subscribe']) await assert.rejects(client.pipeline()['set']?.('a', 1)[name]?.('1')['exec']?.() as unknown as Promise<unknown>, { code: 'CARTON_SIDECAR_SHARED_CONNECTION' });
+        for (const name of ['select', 'subscribe']) await assert.rejects(client.pipeline()['set']?.('a', 1)[name]?.('1')['exec']() as unknown as Promise<unknown>, { code: 'CARTON_SIDECAR_SHARED_CONNECTION' });
         assert.equal(await client['get']?.('a'), null);
       });
 
-      const WATCHES: [string, unknown[]][] = [['watch', ['k']], ['multi', []], ['call', ['Watch', 'k']], ['call', ['multi']], ['subscribe', ['c']], ['monitor', []], ['quit', []]];
       for (const [method, args] of WATCHES) {
         it(`guarantee 2: refuses a peer's ${[method, ...args].join(' ')} there`, async () => {
           await assert.rejects(raw(method, ...args), ({ code }: { code?: string }) => code === 'CARTON_SIDECAR_SHARED_CONNECTION' || code === 'CARTON_RPC_NO_METHOD');
         });
       }
 
-      for (const method of ['disconnect', 'on', 'emit', 'options', 'constructor', '__proto__', 'sendCommand', 'duplicate', 'defineCommand', 'pipeline', 'status', 'connector', 'getBuiltinCommands', 'toString']) {
+      for (const method of NO_COMMANDS) {
         it(`guarantee 1: does not let ${method} be called`, async () => {
           await assert.rejects(raw(method, 'x'), { code: 'CARTON_RPC_NO_METHOD' });
         });
@@ -282,10 +155,10 @@ for (const [version, from] of VERSIONS) {
         await client['watch']?.('k');
         assert.equal(await client['get']?.('k'), '1');
         await connections(2);
-        assert.deepEqual(await batchOf(client)['set']?.('k', '2')['exec']?.(), [[null, 'OK']]);
+        assert.deepEqual(await batchOf(client)['set']?.('k', '2')['exec'](), [[null, 'OK']]);
         await client['watch']?.('k');
         await real['set']?.('k', 'other');
-        assert.equal(await batchOf(client)['set']?.('k', '3')['exec']?.(), null);
+        assert.equal(await batchOf(client)['set']?.('k', '3')['exec'](), null);
         assert.equal(await client['get']?.('k'), 'other');
         await eventually('nothing is held', () => two.far.held.size === 0);
         await connections(2);
@@ -301,8 +174,8 @@ for (const [version, from] of VERSIONS) {
       });
 
       it('works in pipelines, and with callers that do not wait', async () => {
-        void client.pipeline()['watch']?.('k')['get']?.('k')['exec']?.();
-        const done = batchOf(client)['set']?.('k', '1')['exec']?.();
+        void client.pipeline()['watch']?.('k')['get']?.('k')['exec']();
+        const done = batchOf(client)['set']?.('k', '1')['exec']();
         assert.equal(await client['get']?.('k'), '1');
         assert.deepEqual(await done, [[null, 'OK']]);
       });
@@ -316,34 +189,25 @@ for (const [version, from] of VERSIONS) {
 
       it('does not let a transaction run whose connection is lost, and is well afterwards', async () => {
         await client['watch']?.('k');
-        await killOthers();
+        await killOthers(real, admin);
         await eventually('nothing is held', () => two.far.held.size === 0);
-        await assert.rejects(batchOf(client)['set']?.('k', '2')['exec']?.() as unknown as Promise<unknown>, { code: 'CARTON_RPC_OBJECT_GONE' });
+        await assert.rejects(batchOf(client)['set']?.('k', '2')['exec']() as unknown as Promise<unknown>, { code: 'CARTON_RPC_OBJECT_GONE' });
         assert.equal(await client['get']?.('k'), null);
         assert.equal(await client['watch']?.('k'), 'OK');
-        assert.deepEqual(await batchOf(client)['set']?.('k', '3')['exec']?.(), [[null, 'OK']]);
+        assert.deepEqual(await batchOf(client)['set']?.('k', '3')['exec'](), [[null, 'OK']]);
       });
     });
-
-    /** All connections of the client but its shared one. */
-    async function killOthers(): Promise<void> {
-      const shared = String(await real['client']?.('id'));
-      for (const line of await list()) {
-        const id = /^id=(\d+)/.exec(line)?.[1];
-        if (id !== undefined && id !== shared) await admin['client']?.('kill', 'id', id);
-      }
-    }
 
     describe('a blocking command', () => {
       it('holds nothing up, and gets what comes', async () => {
         const popped = client['blpop']?.('l', 0);
         const read = client['xread']?.('BLOCK', 0, 'STREAMS', 's', '$');
-        await eventually('both', async () => (await list()).filter((line) => / flags=\w*b/.test(line)).length === 2);
+        await eventually('both', async () => (await list(admin)).filter((line) => / flags=\w*b/.test(line)).length === 2);
         await client['rpush']?.('l', 'x');
         await client['xadd']?.('s', '1-1', 'f', 'v');
         assert.deepEqual([await popped, await read], [['app:l', 'x'], [['app:s', [['1-1', ['f', 'v']]]]]]);
         assert.equal(await client['blpop']?.('l', 0.01), null);
-        assert.deepEqual((await client.pipeline()['set']?.('k', 'v')['wait']?.(0, 10)['exec']?.()) as unknown, [[null, 'OK'], [null, 0]]);
+        assert.deepEqual((await client.pipeline()['set']?.('k', 'v')['wait']?.(0, 10)['exec']()) as unknown, [[null, 'OK'], [null, 0]]);
         await connections(3);
       });
 
@@ -371,13 +235,13 @@ for (const [version, from] of VERSIONS) {
       it('is refused above the limit of connections', async () => {
         limit = 2;
         await again(config());
-        const popped = [client['blpop']?.('l', 0), client['blpop']?.('l', 0)];
+        const popped: (Promise<unknown> | undefined)[] = [client['blpop']?.('l', 0), client['blpop']?.('l', 0)];
         await connections(3);
         await assert.rejects(client['blpop']?.('l', 0) as Promise<unknown>, { code: 'CARTON_SIDECAR_TOO_MANY_CONNECTIONS' });
         await assert.rejects(client['watch']?.('l') as Promise<unknown>, { code: 'CARTON_SIDECAR_TOO_MANY_CONNECTIONS' });
         await assert.rejects(client['subscribe']?.('l') as Promise<unknown>, { code: 'CARTON_SIDECAR_TOO_MANY_CONNECTIONS' });
         await client['rpush']?.('l', 'x', 'y');
-        await Promise.all(popped);
+        await Promise.all(popped.map(async (each) => each));
         assert.equal(await client['blpop']?.('l', 0.01), null);
       });
     });
@@ -435,10 +299,10 @@ for (const [version, from] of VERSIONS) {
         client.on('error', (error: Error) => errors.push(error));
         await client['subscribe']?.('c');
         await client['psubscribe']?.('p*');
-        const subscriber = async (): Promise<string | undefined> => (await list()).find((line) => line.includes(' sub=1 psub=1 '))?.split(' ')[0];
+        const subscriber = async (): Promise<string | undefined> => (await list(admin)).find((line) => line.includes(' sub=1 psub=1 '))?.split(' ')[0];
         const first = await subscriber();
         const { pair } = two;
-        two = await connected();
+        two = await connected(real, limit);
         pair.close();
         await eventually('another connection', async () => ![undefined, first].includes(await subscriber()));
         assert.deepEqual(errors.map((error) => (error as { code?: string }).code), ['CARTON_SIDECAR_MESSAGES_LOST']);
@@ -478,7 +342,7 @@ for (const [version, from] of VERSIONS) {
         }
         assert.equal(Object.keys((real as unknown as { scriptsSet: object }).scriptsSet).length, LIMITS.redisScripts);
         define(client, 'return {KEYS[1], 0}');
-        assert.deepEqual(await client.pipeline()['pair']?.('k')['exec']?.(), [[null, ['app:k', 0]]]);
+        assert.deepEqual(await client.pipeline()['pair']?.('k')['exec'](), [[null, ['app:k', 0]]]);
       });
     });
 
@@ -515,50 +379,10 @@ for (const [version, from] of VERSIONS) {
     });
 
     it('has any command where there is no list of them', async () => {
-      const line: ClientLine = { call: (method, args) => two.near.call('redis', method, args), callOn: (object, method, args) => object.call(method, args) };
       const none = Object.assign(() => undefined, { resolve: () => { throw new Error('none'); } }) as unknown as NodeJS.Require;
-      const any = redisStandIn({ line, config: config(), require: none }) as Client;
+      const any = standIn(() => two, { config: config(), from: none });
       assert.equal(await Promise.resolve(any), any);
-      assert.deepEqual([await any['set']?.('k', 'v'), await any.pipeline()['getBuffer']?.('k')['exec']?.(), any['_x']], ['OK', [[null, Buffer.from('v')]], undefined]);
+      assert.deepEqual([await any['set']?.('k', 'v'), await any.pipeline()['getBuffer']?.('k')['exec'](), any['_x']], ['OK', [[null, Buffer.from('v')]], undefined]);
     });
   });
-}
-
-type Scan = (...args: unknown[]) => AsyncIterable<unknown>;
-
-function batchOf(redis: Client, commands?: unknown[]): Batch {
-  return redis['multi']?.(commands) as unknown as Batch;
-}
-
-function define(redis: Client, lua = 'return {KEYS[1], ARGV[1]}'): void {
-  const { defineCommand } = redis as unknown as { defineCommand(name: string, definition: object): void };
-  defineCommand.call(redis, 'pair', { lua, numberOfKeys: 1 });
-  defineCommand.call(redis, 'anyKeys', { lua: 'return KEYS', readOnly: false });
-}
-
-async function all(stream: AsyncIterable<unknown>): Promise<unknown[]> {
-  const items: unknown[] = [];
-  for await (const item of stream) items.push(item);
-  return items;
-}
-
-/** Lets callbacks be called. */
-function settled(): Promise<void> {
-  return new Promise((resolve) => setImmediate(resolve));
-}
-
-/** What came, or what was thrown, with all that says what it is. */
-async function told(result: unknown): Promise<unknown> {
-  try {
-    return shown(await result);
-  } catch (error) {
-    return ['threw', shown(error)];
-  }
-}
-
-function shown(value: unknown): unknown {
-  if (Array.isArray(value)) return value.map(shown);
-  if (!(value instanceof Error)) return value;
-  const { command, previousErrors } = value as { command?: unknown; previousErrors?: unknown };
-  return { name: value.name, message: value.message, command, previousErrors: shown(previousErrors) };
 }

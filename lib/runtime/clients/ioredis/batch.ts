@@ -77,7 +77,7 @@ export class Batch implements Commander {
       const result = await this.#send(this.#commands, { isTransaction: true, heard });
       for (const [place, ...reply] of result.heard) hear(this.#callbacks.get(place), reply);
       heard.length = 0;
-      if (result.error !== undefined) throw result.error;
+      if (result.error !== undefined) throw result.error as Error;
       return result.results;
     } catch (error) {
       for (const place of heard) hear(this.#callbacks.get(place), [error]);
