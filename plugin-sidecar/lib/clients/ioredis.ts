@@ -59,7 +59,7 @@ class RedisTarget implements Target {
       case REDIS.pin:
         return pinned(this.shared);
       case REDIS.feed:
-        return openFeed(this.shared.connections, { isMonitor: (args[0] as { isMonitor?: unknown } | undefined)?.isMonitor === true });
+        return openFeed(this.shared.connections, { isMonitor: (args[0] as { isMonitor?: unknown } | undefined)?.isMonitor === true, signal: call.signal });
       case REDIS.batch:
         return this.#batch(args, call);
       case REDIS.script:

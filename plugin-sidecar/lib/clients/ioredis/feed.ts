@@ -14,14 +14,23 @@ const EVENTS = ['message', 'pmessage', 'smessage'];
 /** Of a message, beside its content. */
 const OVERHEAD_BYTES = 64;
 
+export interface FeedOptions {
+  readonly isMonitor: boolean;
+  /** Aborted when nobody waits for it any more. */
+  readonly signal: AbortSignal;
+}
+
 /** Throws `CARTON_SIDECAR_TOO_MANY_CONNECTIONS`, or rejects with why it cannot listen. */
-export async function openFeed(connections: Connections, { isMonitor }: { readonly isMonitor: boolean }): Promise<Held> {
+export async function openFeed(connections: Connections, { isMonitor, signal }: FeedOptions): Promise<Held> {
   const connection = connections.make({ lazyConnect: false, enableOfflineQueue: true, ...(isMonitor && { monitor: true }) });
   const messages = new Messages();
   connection.once('end', () => messages.destroy(new CartonError('CARTON_SIDECAR_MESSAGES_LOST', { got: 'the end of the connection to Redis' })));
   for (const event of EVENTS) connection.on(`${event}Buffer`, (...args: unknown[]) => messages.add([event, ...args]));
   connection.on('monitor', (...args: unknown[]) => messages.add(['monitor', ...args]));
-  if (isMonitor) await listening(connection);
+  const giveUp = (): void => connection.disconnect();
+  signal.addEventListener('abort', giveUp);
+  // One that subscribes before it is ready may not do what ioredis does at that time, such as telling its name.
+  await reached(connection, isMonitor ? 'monitoring' : 'ready').finally(() => signal.removeEventListener('abort', giveUp));
   const end = (): void => {
     messages.destroy();
     connection.disconnect();
@@ -29,9 +38,9 @@ export async function openFeed(connections: Connections, { isMonitor }: { readon
   return new Held(feedTarget(connection, messages), undefined, end);
 }
 
-function listening(connection: RedisClient): Promise<void> {
+function reached(connection: RedisClient, event: string): Promise<void> {
   return new Promise((resolve, reject) => {
-    connection.once('monitoring', () => resolve());
+    connection.once(event, () => resolve());
     connection.once('end', () => reject(new CartonError('CARTON_SIDECAR_MESSAGES_LOST', { got: 'the end of the connection to Redis' })));
   });
 }
