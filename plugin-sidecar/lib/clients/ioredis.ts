@@ -57,7 +57,7 @@ class RedisTarget implements Target {
   async invoke(method: string, args: readonly unknown[], call: ServedCall): Promise<unknown> {
     switch (method) {
       case REDIS.pin:
-        return pinned(this.shared);
+        return pinned(this.shared, call.signal);
       case REDIS.feed:
         return openFeed(this.shared.connections, { isMonitor: (args[0] as { isMonitor?: unknown } | undefined)?.isMonitor === true, signal: call.signal });
       case REDIS.batch:
@@ -102,8 +102,8 @@ class RedisTarget implements Target {
   async #on(blocking: ServedCall | undefined, run: Run): Promise<unknown> {
     if (blocking === undefined) return run(this.connection);
     const { connections } = this.shared;
-    const connection = connections.take();
     const { signal } = blocking;
+    const connection = await connections.take(signal);
     const destroy = (): void => connection.disconnect();
     if (signal.aborted) destroy();
     signal.addEventListener('abort', destroy);
@@ -155,8 +155,8 @@ class PinnedTarget extends RedisTarget {
   }
 }
 
-function pinned(shared: Shared): Held {
-  return new PinnedTarget(shared.connections.take(), shared).held;
+async function pinned(shared: Shared, signal: AbortSignal): Promise<Held> {
+  return new PinnedTarget(await shared.connections.take(signal), shared).held;
 }
 
 /** To the client itself, or to a pipeline of it. */

@@ -48,9 +48,9 @@ export class Connections {
     });
   }
 
-  /** Throws `CARTON_SIDECAR_TOO_MANY_CONNECTIONS`. */
-  take(): RedisClient {
-    return this.#idle.pop() ?? this.make(ONCE);
+  /** One that is ready. Rejects with `CARTON_SIDECAR_TOO_MANY_CONNECTIONS`, or with why it cannot connect. */
+  async take(signal: AbortSignal): Promise<RedisClient> {
+    return this.#idle.pop() ?? (await reached(this.make(ONCE), { event: 'ready', signal }));
   }
 
   /** For whoever comes next. */
@@ -78,4 +78,29 @@ export class Connections {
     if (at >= 0) this.#idle.splice(at, 1);
     if (connection.status !== 'end') connection.disconnect();
   }
+}
+
+interface Reaching {
+  readonly event: string;
+  /** Aborted when nobody waits for it any more. */
+  readonly signal: AbortSignal;
+}
+
+/**
+ * Resolves at the event, or rejects with why it will not come. ioredis sends commands of its own until it is ready, which
+ * must not become part of a transaction, and cannot be sent after a subscription.
+ */
+export function reached(connection: RedisClient, { event, signal }: Reaching): Promise<RedisClient> {
+  return new Promise((resolve, reject) => {
+    let cause = new Error('Connection is closed.');
+    const giveUp = (): void => connection.disconnect();
+    connection.on('error', (error: Error) => (cause = error));
+    connection.once(event, () => {
+      signal.removeEventListener('abort', giveUp);
+      resolve(connection);
+    });
+    connection.once('end', () => reject(cause));
+    signal.addEventListener('abort', giveUp);
+    if (signal.aborted) giveUp();
+  });
 }

@@ -7,7 +7,7 @@ import { REDIS } from '../../../../lib/protocol/redis';
 import { Held, type Target } from '../../../../lib/rpc/remote_objects';
 import { CartonError } from '../../../../lib/support/errors';
 import { LIMITS } from '../../../../lib/support/limits';
-import type { Connections, Method, RedisClient } from './connections';
+import { reached, type Connections, type Method, type RedisClient } from './connections';
 
 const METHODS = new Set(['subscribe', 'psubscribe', 'ssubscribe', 'unsubscribe', 'punsubscribe', 'sunsubscribe']);
 const EVENTS = ['message', 'pmessage', 'smessage'];
@@ -27,22 +27,12 @@ export async function openFeed(connections: Connections, { isMonitor, signal }: 
   connection.once('end', () => messages.destroy(new CartonError('CARTON_SIDECAR_MESSAGES_LOST', { got: 'the end of the connection to Redis' })));
   for (const event of EVENTS) connection.on(`${event}Buffer`, (...args: unknown[]) => messages.add([event, ...args]));
   connection.on('monitor', (...args: unknown[]) => messages.add(['monitor', ...args]));
-  const giveUp = (): void => connection.disconnect();
-  signal.addEventListener('abort', giveUp);
-  // One that subscribes before it is ready may not do what ioredis does at that time, such as telling its name.
-  await reached(connection, isMonitor ? 'monitoring' : 'ready').finally(() => signal.removeEventListener('abort', giveUp));
+  await reached(connection, { event: isMonitor ? 'monitoring' : 'ready', signal });
   const end = (): void => {
     messages.destroy();
     connection.disconnect();
   };
   return new Held(feedTarget(connection, messages), undefined, end);
-}
-
-function reached(connection: RedisClient, event: string): Promise<void> {
-  return new Promise((resolve, reject) => {
-    connection.once(event, () => resolve());
-    connection.once('end', () => reject(new CartonError('CARTON_SIDECAR_MESSAGES_LOST', { got: 'the end of the connection to Redis' })));
-  });
 }
 
 function feedTarget(connection: RedisClient, messages: Messages): Target {
