@@ -1,6 +1,7 @@
 /**
  * A process's proxies of clients that sidecars hold, and its lines to them. Runs in function processes and templates.
  */
+import assert from 'node:assert';
 import type { Clock } from '../support/clock';
 import { CartonError } from '../support/errors';
 import type { ClientKind, ProxiedClient } from '../support/host_environment';
@@ -16,7 +17,7 @@ import { SidecarLink } from './sidecar_link';
 /** Loaded where one is used. */
 const MAKERS: Readonly<Record<Exclude<ClientKind, 'mysql-wire'>, () => MakeStandIn>> = {
   'ali-rds': () => (require('./clients/ali_rds') as { rdsStandIn: MakeStandIn }).rdsStandIn,
-  ioredis: generic,
+  ioredis: () => (require('./clients/ioredis') as { redisStandIn: MakeStandIn }).redisStandIn,
   generic,
 };
 
@@ -40,7 +41,7 @@ export class ProxiedClients {
 
   /** `name`: of the client among the sidecar's; undefined for one that the sidecar is to make from its configuration. */
   standIn({ client, kind, sidecar }: ProxiedClient, { name, ...options }: Omit<StandInOptions, 'line'> & { readonly name: string | undefined }): object {
-    if (kind === 'mysql-wire') throw new TypeError('a driver connects by itself');
+    assert(kind !== 'mysql-wire', 'a driver connects by itself');
     const link = this.#linkTo(sidecar);
     return MAKERS[kind]()({ ...options, line: name === undefined ? new MadeLine(link, client, options.config) : new NamedLine(link, name) });
   }

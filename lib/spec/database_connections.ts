@@ -59,7 +59,7 @@ export function leadTo(settings: ConnectionSettings, { socketPath, user, passwor
 
 /** The same connection, as mysql2 makes it. */
 export function backendOf(settings: ConnectionSettings): ConnectionSettings {
-  const all = { ...settings, ...(settings['dialectOptions'] as object | undefined) } as ConnectionSettings;
+  const all = { ...settings, ...(settings['dialectOptions'] as object | undefined) };
   const backend: ConnectionSettings = { user: all['user'] ?? all['username'], password: all['password'] ?? '', database: all['database'] };
   for (const key of ['host', 'port', 'socketPath', 'ssl', 'charset', 'connectTimeout', 'authPlugins']) if (all[key] !== undefined && all[key] !== null) backend[key] = all[key];
   return backend;

@@ -8,6 +8,7 @@ import { LIMITS } from '../../lib/support/limits';
 import { Held, type ServedCall, type Target } from '../../lib/rpc/remote_objects';
 import { ClientTarget } from './client_target';
 import { serveRds } from './clients/ali_rds';
+import { serveRedis } from './clients/ioredis';
 
 interface KindOfClient {
   /** To one session: a target may count what that one has. */
@@ -21,7 +22,7 @@ export type CalledKind = Exclude<ClientKind, 'mysql-wire'>;
 
 const KINDS: Readonly<Record<CalledKind, KindOfClient>> = {
   'ali-rds': { serve: serveRds, close: (client) => void (client as { end(): unknown }).end() },
-  ioredis: { serve: (client) => new ClientTarget(client, {}), close: (client) => (client as { disconnect(): void }).disconnect() },
+  ioredis: { serve: serveRedis, close: (client) => (client as { disconnect(): void }).disconnect() },
   generic: { serve: (client) => new ClientTarget(client, {}), close: closeSomehow },
 };
 

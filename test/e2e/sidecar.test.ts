@@ -29,6 +29,10 @@ describe('an application whose clients a sidecar holds', () => {
     const { host, port, user, password, database: name } = database;
     connection = await mysql.createConnection({ host, port, user, password, database: name });
     await connection.query('CREATE TABLE tea (id INT PRIMARY KEY AUTO_INCREMENT, name VARCHAR(50), at DATETIME, leaf BLOB)');
+    await connection.query('CREATE TABLE model_tea (id INT PRIMARY KEY AUTO_INCREMENT, name VARCHAR(50))');
+    await connection.query('CREATE TABLE account (id INT PRIMARY KEY, balance INT NOT NULL)');
+    await connection.query('CREATE TABLE transfer (id INT PRIMARY KEY AUTO_INCREMENT, from_id INT, to_id INT, amount INT, at DATETIME)');
+    await connection.query('INSERT INTO account VALUES (1, 100), (2, 100)');
   });
   afterEach(async () => {
     await cluster?.stop();
@@ -77,6 +81,39 @@ describe('an application whose clients a sidecar holds', () => {
     await start({}, (client) => ({ clients: { one: client, two: client } }));
     assert.deepEqual(await ask('mysql', ['query', ['SELECT 2 AS n'], 'two']), [{ n: 2 }]);
   });
+
+  for (const byHand of [true, false]) {
+    it(`runs transactions ${byHand ? 'by hand' : 'in scopes'}, which an instance that dies in the middle leaves undone, at once`, async () => {
+      await start();
+      const balances = async (): Promise<unknown> => (await connection.query<RowDataPacket[]>('SELECT balance FROM account ORDER BY id FOR UPDATE'))[0].map(({ balance }) => balance as number);
+      await connection.query('UPDATE account SET balance = 100');
+      await ask('transfer', [1, 2, 10, { byHand }]);
+      assert.deepEqual(await balances(), [90, 110]);
+      const dying = (cluster as Cluster).invoke('transfer', [1, 2, 50, { byHand, waitMs: 60_000 }]);
+      await eventually('the transaction', () => connection.query('SELECT balance FROM account WHERE id = 1 FOR UPDATE NOWAIT').then(() => false, () => true));
+      await (cluster as Cluster).kill((cluster as Cluster).instances('transfer')[0]?.pid as number);
+      assert.equal((await dying).status, 502);
+      // It would wait for the locks of a transaction that is still open, for longer than this test may take.
+      assert.deepEqual(await balances(), [90, 110]);
+    });
+  }
+
+  for (const launcher of ['fork', 'spawn'] as const) {
+    it(`has an ORM whose connections end in the sidecar (${launcher})`, async () => {
+      const { host, port, user: username, password, database: name } = database;
+      await start({
+        carton: { launcher }, environment: { SIDECAR_APP_ORM: 'true' },
+        config: { sequelize: { dialect: 'mysql', host, port, username, password, database: name, logging: false, timezone: '+00:00' } },
+      });
+      assert.match((cluster as Cluster).logs, /sequelize +sequelize +sidecar main +known: mysql-wire/);
+      const tea = `${launcher} tea`;
+      const kept = await ask<{ count: number; socketPath: string }>('model', [tea]);
+      assert.equal(kept.count, 1);
+      assert.match(kept.socketPath, /s-[0-9a-f]{8}-[0-9a-f]{3}\.sock$/);
+      assert.equal((await ask<{ count: number }>('model', [tea, true])).count, 1);
+      if (launcher === 'fork') assert.doesNotMatch((cluster as Cluster).logs, /instances are spawned/);
+    });
+  }
 
   it('may use its clients while it boots, also in a template', async () => {
     await start({ carton: { launcher: 'fork' }, config: { queryAtBoot: true } });
