@@ -13,6 +13,7 @@
  */
 import type { Clock } from '../support/clock';
 import { CartonError } from '../support/errors';
+import { LIMITS } from '../support/limits';
 import { METHOD } from '../protocol/control';
 import { REFERENCE } from '../protocol/remote';
 import { decodeValue, encodeValue, type Reference } from '../protocol/value';
@@ -56,6 +57,8 @@ export class Remote {
   readonly clock: Clock;
   readonly held = new HeldObjects();
   readonly #options: RemoteOptions;
+  /** Objects that the latest replies have handed out, by their calls. */
+  readonly #replied = new Map<number, readonly number[]>();
   /** Whoever loses an object without ending it must not hold it in the other process for ever. */
   readonly #lost = new FinalizationRegistry<number>((id) => this.endRemote(id));
 
@@ -70,6 +73,10 @@ export class Remote {
     return {
       onCall: (call) => this.#onCall(call),
       onEvent: (method, payload) => this.#onEvent(method, payload),
+      onLateCancel: (callId) => {
+        for (const id of this.#replied.get(callId) ?? []) this.held.end(id);
+        this.#replied.delete(callId);
+      },
       onClosed: (error) => {
         this.held.endAll();
         this.#options.onClosed?.(error);
@@ -123,6 +130,27 @@ export class Remote {
     for (const id of callbacks) this.held.end(id);
   }
 
+  /** A call that has handed them out was taken back: its caller will never know of them. */
+  endObjects({ objects }: Scope): void {
+    for (const id of objects.splice(0)) this.held.end(id);
+  }
+
+  /** The call has ended with a reply that hands out objects, which may cross its cancellation on the way. */
+  replied(callId: number, { objects }: Scope): void {
+    if (objects.length === 0) return;
+    this.#replied.set(callId, [...objects]);
+    const [oldest] = this.#replied.keys();
+    if (this.#replied.size > LIMITS.repliesOnTheWay) this.#replied.delete(oldest as number);
+  }
+
+  #handOut(held: Held, scope: Scope): number {
+    const known = this.held.knownIdOf(held);
+    if (known !== undefined) return known;
+    const id = this.held.idOf(held);
+    scope.objects.push(id);
+    return id;
+  }
+
   #refer(value: object, scope: Scope): Reference | undefined {
     if (typeof value === 'function') {
       const callback = value as (...args: unknown[]) => unknown;
@@ -130,7 +158,7 @@ export class Remote {
       scope.callbacks.push(id);
       return { kind: REFERENCE.callback, id };
     }
-    if (value instanceof Held) return { kind: REFERENCE.object, id: this.held.idOf(value), data: value.data };
+    if (value instanceof Held) return { kind: REFERENCE.object, id: this.#handOut(value, scope), data: value.data };
     if (value instanceof RemoteObject) {
       if (value.remote !== this) throw new CartonError('CARTON_RPC_OBJECT_GONE', { of: 'an argument' });
       return { kind: REFERENCE.own, id: value.id };

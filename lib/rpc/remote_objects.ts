@@ -56,9 +56,14 @@ export class HeldObjects {
     return this.#held.get(id);
   }
 
+  /** The id of one that was handed out. */
+  knownIdOf(held: Held): number | undefined {
+    return this.#ids.get(held);
+  }
+
   /** Throws `CARTON_RPC_TOO_MANY_OBJECTS`. */
   idOf(held: Held): number {
-    const known = this.#ids.get(held);
+    const known = this.knownIdOf(held);
     if (known !== undefined) return known;
     if (this.#held.size >= LIMITS.remoteObjects) throw new CartonError('CARTON_RPC_TOO_MANY_OBJECTS', { expected: `at most ${LIMITS.remoteObjects}`, got: 'another one' });
     // Never one that was another object's: whoever still has that must not reach this.

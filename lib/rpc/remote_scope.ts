@@ -7,6 +7,8 @@ import type { Received } from './remote_streams';
 export interface Scope {
   /** Ids of functions that were among the arguments. */
   readonly callbacks: number[];
+  /** Ids of objects that were handed out by it, and not before. */
+  readonly objects: number[];
   /** A stream among the arguments, which is the call's body. */
   sent: AsyncIterable<unknown> | undefined;
   /** The same at the other side. */
@@ -17,7 +19,7 @@ export interface Scope {
 }
 
 export function emptyScope(): Scope {
-  return { callbacks: [], sent: undefined, received: undefined, signal: undefined, hasEnded: false };
+  return { callbacks: [], objects: [], sent: undefined, received: undefined, signal: undefined, hasEnded: false };
 }
 
 /** Whether only the call is to fail, and not the session: an honest peer may name what has ended meanwhile. */

@@ -66,6 +66,7 @@ class Serving implements CallListener {
     this.#isCancelled = true;
     this.#aborting?.abort(cancelled());
     this.#scope.received?.finish(cancelled());
+    this.#remote.endObjects(this.#scope);
   }
 
   get #signal(): AbortSignal {
@@ -112,6 +113,9 @@ class Serving implements CallListener {
   #replyValue(kind: number, value: Buffer): void {
     if (value.length > LIMITS.remoteValueBytes) throw new CartonError('CARTON_RPC_VALUE_TOO_LARGE', { expected: `a result of at most ${LIMITS.remoteValueBytes} bytes`, got: `${value.length}` });
     this.#scope.hasEnded = true;
+    // Nobody waits for it any more.
+    if (this.#isCancelled) return this.#remote.endObjects(this.#scope);
+    this.#remote.replied(this.#call.id, this.#scope);
     if (value.length <= LIMITS.inlineBodyBytes) return this.#call.reply(encodeResult({ kind, value }));
     const sender = this.#call.openStream(encodeResult({ kind, value: value.length }));
     sender.write(value);

@@ -27,6 +27,8 @@ export interface SessionHandlers {
   onCall?(call: IncomingCall): void;
   /** Without it, a peer that sends events loses its session. */
   onEvent?(method: number, payload: Buffer): void;
+  /** The peer takes back a call that has been answered: it will not read the answer. */
+  onLateCancel?(callId: number): void;
   /** Once, after every call has learned of it. `error`: why this side closed it, undefined for the peer's end. */
   onClosed(error: CartonError | undefined): void;
   /** Bytes of the largest payload that the peer may send. @default LIMITS.framePayloadBytes */
@@ -213,7 +215,7 @@ export class Session implements StreamChannel {
       case FRAME.credit:
         return this.#onCredit(id, payload);
       case FRAME.cancel:
-        return this.#incoming.get(id)?.cancelled();
+        return this.#onCancel(id);
       default:
         throw bad('a known frame type', String(type));
     }
@@ -226,6 +228,12 @@ export class Session implements StreamChannel {
     const call = new IncomingCall(this, id, flag & ~STREAM_FOLLOWS, payload, (flag & STREAM_FOLLOWS) !== 0);
     this.#incoming.set(id, call);
     this.#handlers.onCall(call);
+  }
+
+  #onCancel(id: number): void {
+    const call = this.#incoming.get(id);
+    if (call === undefined) this.#handlers.onLateCancel?.(id);
+    else call.cancelled();
   }
 
   #onEvent(method: number, payload: Buffer): void {

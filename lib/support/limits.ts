@@ -55,6 +55,8 @@ export const LIMITS = Object.freeze({
   remoteValueBytes: 64 * MIB,
   /** Clients that one process may have a sidecar make for it alone: each has connections of its own. */
   madeClients: 16,
+  /** Replies with objects whose cancellation may still be on its way: it comes within one trip between two processes. */
+  repliesOnTheWay: 1_024,
   /** Objects and functions that one side of a session holds for the other. */
   remoteObjects: 10_000,
   /** Connections of one database that one process may hold or wait for. A pool has ten as a rule; who has a hundred loses them. */

@@ -229,6 +229,29 @@ describe('remote calls', () => {
       });
     });
 
+    it('an object of a call that was taken back is ended, also where its reply was on the way', async () => {
+      let ends = 0;
+      const object = (): Held => new Held({ invoke: () => 1 }, undefined, () => (ends += 1));
+      const [early, crossing] = [new AbortController(), new AbortController()];
+      const sides = await both({
+        early: async () => {
+          early.abort(new RangeError('enough'));
+          await eventually('the news of it', () => sides.pair.right.servedCalls === 0);
+          return object();
+        },
+        crossing: () => {
+          // After the reply was made, and before it can have arrived.
+          process.nextTick(() => process.nextTick(() => crossing.abort(new RangeError('enough'))));
+          return { deep: [object()] };
+        },
+      });
+      await assert.rejects(sides.near.call('tea', 'early', [], { signal: early.signal }), RangeError);
+      await eventually('its end', () => ends === 1);
+      await assert.rejects(sides.near.call('tea', 'crossing', [], { signal: crossing.signal }), RangeError);
+      await eventually('its end', () => ends === 2);
+      await nothingLeft(sides);
+    });
+
     it('an object of another session is gone in this one', async () => {
       const methods: Methods = { begin: () => new Held({ invoke: () => 1 }), take: () => 1 };
       const [one, other] = [await both(methods), await both(methods)];
