@@ -8,6 +8,8 @@ import { LIMITS } from '../support/limits';
 export interface ServedCall {
   /** Aborted when the caller takes the call back, or is gone. */
   readonly signal: AbortSignal;
+  /** Whether that has happened; costs nothing, as the signal does that is made when it is asked for. */
+  readonly isCancelled: boolean;
   /** Milliseconds that the caller waits, as it said when it called; undefined: any time. */
   readonly remainingMs: number | undefined;
   /** 25 bytes: trace id, span id, flags. */

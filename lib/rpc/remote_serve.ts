@@ -69,7 +69,11 @@ class Serving implements CallListener {
     this.#remote.endObjects(this.#scope);
   }
 
-  get #signal(): AbortSignal {
+  get isCancelled(): boolean {
+    return this.#isCancelled;
+  }
+
+  get signal(): AbortSignal {
     if (this.#aborting === undefined) {
       this.#aborting = new AbortController();
       if (this.#isCancelled) this.#aborting.abort(cancelled());
@@ -80,7 +84,7 @@ class Serving implements CallListener {
   #run(bytes: Buffer): void {
     let request: unknown;
     try {
-      request = this.#remote.decode(bytes, this.#scope, () => this.#signal);
+      request = this.#remote.decode(bytes, this.#scope, () => this.signal);
     } catch (error) {
       if (!isLate(error)) throw error;
       return this.#call.fail(thrownToWire(error));
@@ -95,7 +99,7 @@ class Serving implements CallListener {
 
   async #answer([target, method, args]: Request): Promise<void> {
     try {
-      this.#reply(await this.#remote.targetOf(target).invoke(method, args, new Served(this.#head, () => this.#signal)));
+      this.#reply(await this.#remote.targetOf(target).invoke(method, args, new Served(this.#head, this)));
     } catch (error) {
       this.#replyError(error);
     }
@@ -107,7 +111,7 @@ class Serving implements CallListener {
     const isBytes = givesBytes(result);
     const sender = this.#call.openStream(encodeResult({ kind: isBytes ? RESULT.bytes : RESULT.values, value: Buffer.alloc(0) }));
     const encode = isBytes ? undefined : (item: unknown) => this.#remote.encode(item, this.#scope);
-    void sendAll(result, sender, { encode, signal: this.#signal }).then(() => (this.#scope.hasEnded = true));
+    void sendAll(result, sender, { encode, signal: this.signal }).then(() => (this.#scope.hasEnded = true));
   }
 
   #replyValue(kind: number, value: Buffer): void {
@@ -141,16 +145,20 @@ class Serving implements CallListener {
 class Served implements ServedCall {
   readonly remainingMs: number | undefined;
   readonly trace: Buffer | undefined;
-  readonly #signal: () => AbortSignal;
+  readonly #serving: Serving;
 
-  constructor({ remainingMs, trace }: RemoteCallHead, signal: () => AbortSignal) {
+  constructor({ remainingMs, trace }: RemoteCallHead, serving: Serving) {
     this.remainingMs = remainingMs;
     this.trace = trace;
-    this.#signal = signal;
+    this.#serving = serving;
+  }
+
+  get isCancelled(): boolean {
+    return this.#serving.isCancelled;
   }
 
   get signal(): AbortSignal {
-    return this.#signal();
+    return this.#serving.signal;
   }
 }
 

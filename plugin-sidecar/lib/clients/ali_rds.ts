@@ -96,7 +96,7 @@ class RdsTarget implements Target {
     try {
       lease = await this.#lease(call);
       const begun = begins ? await begin(lease) : undefined;
-      call.signal.throwIfAborted();
+      if (call.isCancelled) throw new CartonError('CARTON_RPC_CANCELLED');
       return new HeldConnection(lease, begun, () => (this.#connections -= 1)).held;
     } catch (error) {
       this.#connections -= 1;
@@ -108,9 +108,9 @@ class RdsTarget implements Target {
   async #lease(call: ServedCall): Promise<Lease> {
     const lease = new Lease(await this.#client.getConnection(), this.#clock);
     // Whoever waited for it may be gone, and nobody would end it.
-    if (call.signal.aborted) lease.end();
-    call.signal.throwIfAborted();
-    return lease;
+    if (!call.isCancelled) return lease;
+    lease.end();
+    throw new CartonError('CARTON_RPC_CANCELLED');
   }
 }
 

@@ -12,7 +12,7 @@ import { eventually } from '../../support/eventually';
 import { startMariadb, type Mariadb } from '../../support/servers/mariadb';
 import { configOf, makeTable, TABLE, World, type Client, type Process } from './rds_world';
 
-const CALL: ServedCall = { signal: new AbortController().signal, remainingMs: undefined, trace: undefined };
+const CALL: ServedCall = { signal: new AbortController().signal, isCancelled: false, remainingMs: undefined, trace: undefined };
 
 /** The way to the database. */
 class Way {
