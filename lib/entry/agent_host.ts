@@ -44,8 +44,8 @@ export class AgentHost {
   constructor(environment: HostEnvironment, { inline, settings = {} }: AgentHostOptions) {
     this.#environment = environment;
     this.#sidecars = new HostSidecars(environment, inline ? undefined : settings);
+    this.#snapshots = new HostSnapshots(environment, () => this.#sidecars.access);
     this.#isInline = inline;
-    this.#snapshots = new HostSnapshots(environment);
     this.#launcher = inline ? inlineLauncher(environment) : this.#processLauncher();
     this.scheduler = new Scheduler({
       environment,

@@ -3,7 +3,7 @@
  * those that are missing built once the host is ready.
  */
 import { statSync } from 'node:fs';
-import type { SnapshotReference } from '../protocol/control';
+import type { SnapshotReference, SidecarAccess } from '../protocol/control';
 import { functionFlags, inheritedFlags } from '../sandbox/flags';
 import type { Loading } from '../sandbox/spawn';
 import { expectSubject, type CheckOptions } from '../snapshot/check';
@@ -23,15 +23,18 @@ export class HostSnapshots {
   readonly #environment: HostEnvironment;
   readonly #directory: string;
   readonly #compileCache: string;
+  readonly #sidecar: () => SidecarAccess | undefined;
   readonly #missing = new Set<SnapshotRole>();
   #current: { readonly reference: SnapshotReference; readonly seen: string } | null = null;
   #functionKey: ProcessKey | undefined;
   #build: Build | undefined;
   #closed = false;
 
-  constructor(environment: HostEnvironment) {
+  /** `sidecar`: where functions that are recorded find middleware clients. */
+  constructor(environment: HostEnvironment, sidecar: () => SidecarAccess | undefined = () => undefined) {
     const { application, config, hostProcess } = environment;
     this.#environment = environment;
+    this.#sidecar = sidecar;
     this.#directory = snapshotDirectory(snapshotSubject(application, 'function'));
     this.#compileCache = new HostDirectory(config.directory, hostProcess, application.baseDir).compileCache;
   }
@@ -97,6 +100,7 @@ export class HostSnapshots {
       application,
       functions: role === 'function' ? functions : [],
       warmUps: config.snapshot.warmUps,
+      sidecar: role === 'function' ? this.#sidecar() : undefined,
     };
     const execArgv = role === 'function' ? functionFlags(config) : inheritedFlags(process.execArgv);
     try {

@@ -66,6 +66,8 @@ export class SidecarLink {
       return await remote.call(target, method, args, { ...options, timeoutMs: Math.max(0, until - clock.now()) });
     } catch (error) {
       throw this.#toldOf(error, remote, `${target}.${method}`);
+    } finally {
+      if (remote !== this.#remote) this.#closeUnused(remote);
     }
   }
 
@@ -78,10 +80,14 @@ export class SidecarLink {
     }
   }
 
-  /** As whom this process calls from now on. */
+  /** As whom this process calls from now on. What is under way ends as it began. */
   authorize(identity: SidecarIdentity): void {
     this.#identity = identity;
-    void this.disconnect();
+    const remote = this.#remote;
+    this.#remote = undefined;
+    // One that is still opening is opened again, for those who wait.
+    if (remote === undefined) this.#socket?.destroy();
+    else this.#closeUnused(remote);
   }
 
   /** What is under way fails as if the sidecar were gone; later calls connect again. Resolves when no socket is left. */
@@ -184,6 +190,11 @@ export class SidecarLink {
   #toldOf(error: unknown, { session }: Remote, of: string): unknown {
     if (codeOf(error) !== 'CARTON_RPC_CLOSED' || !session.isClosed) return error;
     return new CartonError('CARTON_SIDECAR_LOST', { of: `${this.#options.name}: ${of}`, cause: error });
+  }
+
+  /** Of a former identity. */
+  #closeUnused({ session }: Remote): void {
+    if (session.openCalls === 0) session.close();
   }
 
   #unavailable(): CartonError {

@@ -3,8 +3,9 @@
  * clients were their own. A real MariaDB and a real Redis.
  */
 import assert from 'node:assert/strict';
+import { rmSync } from 'node:fs';
 import mysql, { type RowDataPacket } from 'mysql2/promise';
-import { startCluster, type Cluster, type ClusterOptions } from '../support/cluster';
+import { newHome, startCluster, type Cluster, type ClusterOptions } from '../support/cluster';
 import { eventually } from '../support/eventually';
 import { startMariadb, type Mariadb } from '../support/servers/mariadb';
 import { startRedis, type Redis } from '../support/servers/redis';
@@ -23,6 +24,7 @@ describe('an application whose clients a sidecar holds', () => {
   let redis: Redis;
   let connection: mysql.Connection;
   let cluster: Cluster | undefined;
+  const snapshots = newHome();
   before(async function () {
     this.timeout(INSTALL_TIMEOUT_MS);
     [database, redis] = await Promise.all([startMariadb(), startRedis()]);
@@ -41,6 +43,7 @@ describe('an application whose clients a sidecar holds', () => {
   after(async () => {
     await connection?.end();
     await Promise.all([database?.stop(), redis?.stop()]);
+    rmSync(snapshots, { recursive: true, force: true });
   });
 
   /** `mysql`: how the clients of MySQL are configured; the only one by default. */
@@ -119,6 +122,19 @@ describe('an application whose clients a sidecar holds', () => {
     await start({ carton: { launcher: 'fork' }, config: { queryAtBoot: true } });
     assert.deepEqual(await ask('booted'), [{ one: 1 }]);
     assert.deepEqual(await ask('mysql', ['query', ['SELECT 1 AS one']]), [{ one: 1 }]);
+  });
+
+  it('is recorded for a snapshot with its clients', async () => {
+    await start({ carton: { launcher: 'spawn', snapshot: { build: true, warmUps: [{ function: 'mysql', args: ['query', ['SELECT 1']] }] } }, config: { queryAtBoot: true }, environment: { EGG_CARTON_SNAPSHOT_DIR: snapshots } });
+    await eventually('a snapshot', () => /built a snapshot for the role "function"/.test((cluster as Cluster).logs), { deadlineMs: 60_000 });
+    assert.doesNotMatch((cluster as Cluster).logs, /goes on without a snapshot|warm-up/);
+    assert.deepEqual(await ask('booted'), [{ one: 1 }]);
+  });
+
+  it('works in development', async () => {
+    await start({ env: 'local' });
+    assert.deepEqual(await ask('mysql', ['query', ['SELECT 1 AS one']]), [{ one: 1 }]);
+    assert.equal(sidecars().length, 1);
   });
 
   it('has a client that it makes while it runs, with connections of the sidecar\'s, which end with the instance', async () => {

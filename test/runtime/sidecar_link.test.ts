@@ -95,6 +95,22 @@ describe('the line to a sidecar', () => {
     stranger.close();
   });
 
+  it('as somebody else, connects anew, and what is under way ends as it began', async () => {
+    let answer: (value: unknown) => void = () => undefined;
+    const { sessions } = await start((method) => (method === 'wait' ? new Promise((resolve) => (answer = resolve)) : method));
+    const waiting = link.call('tea', 'wait', []);
+    await eventually('the call', () => sessions[0]?.session.servedCalls === 1);
+    link.authorize({ token: TOKEN, claims: CLAIMS.replace('1-1', '1-2') });
+    assert.equal(await link.call('tea', 'pour', []), 'pour');
+    assert.equal(sessions.length, 2);
+    answer('at last');
+    assert.equal(await waiting, 'at last');
+    await eventually('the end of the first session', () => sessions[0]?.session.isClosed);
+    assert.equal(sessions[1]?.session.isClosed, false);
+    link.authorize({ token: TOKEN, claims: CLAIMS });
+    await eventually('the end of the second', () => sessions[1]?.session.isClosed);
+  });
+
   it('disconnects, and connects again for the next call; after its end it does not', async () => {
     const { sessions } = await start((method) => (method === 'wait' ? new Promise(() => undefined) : 1));
     assert.equal(await link.call('tea', 'pour', []), 1);

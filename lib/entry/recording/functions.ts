@@ -6,8 +6,8 @@ import { launchHere, rehearse } from '../rehearsal';
 import type { RecordingOrder, RecordingReport } from './plan';
 
 /** Rejects with the error of the application's boot. */
-export async function recordFunctions({ application, functions, warmUps, builder, workingDirectory }: RecordingOrder, report: (message: RecordingReport) => void): Promise<void> {
-  const boot = { application, hostProcess: builder, development: false, snapshot: null, compileCache: null };
+export async function recordFunctions({ application, functions, warmUps, sidecar, builder, workingDirectory }: RecordingOrder, report: (message: RecordingReport) => void): Promise<void> {
+  const boot = { application, hostProcess: builder, development: false, snapshot: null, compileCache: null, sidecar };
   await rehearse({
     directory: workingDirectory,
     functions,

@@ -4,6 +4,7 @@
  */
 import type { ApplicationDescriptor, HostProcess, WarmUp } from '../../support/host_environment';
 import type { SnapshotSubject } from '../../snapshot/manifest';
+import type { SidecarAccess } from '../../protocol/control';
 import type { FunctionSpec } from '../../spec/types';
 
 export const REPORT_FD = 3;
@@ -16,6 +17,8 @@ export interface RecordingPlan {
   /** Of the role `function`: what is loaded, whether it is invoked or not. */
   readonly functions: readonly FunctionSpec[];
   readonly warmUps: readonly WarmUp[];
+  /** Where what runs meanwhile finds middleware clients. @default nowhere */
+  readonly sidecar?: SidecarAccess;
 }
 
 /** What a recording process reads: it ends with its builder, whoever its parent is by then. */
