@@ -62,17 +62,18 @@ function decide(client: string, { config, plugins, settings }: ClientQuestion): 
   const known = KNOWN[client];
   const local = (why: string): { row: ClientRow } => ({ row: { client, plugin, place: 'local', why } });
   const enabled = plugins[plugin];
-  if (enabled === undefined) return local(`plugin "${plugin}" is not enabled`);
+  // An ORM may be made by the application's own code from its configuration.
+  if (enabled === undefined && kind !== 'mysql-wire') return local(`plugin "${plugin}" is not enabled`);
   if (!config.enable) return local('carton.sidecar.enable is false');
   if (said === 'local') return local(`carton.sidecar.clients.${client}`);
   if ((settings[client] as { app?: unknown } | undefined)?.app === false) return local(`config.${client}.app is false`);
-  const isKnown = known !== undefined && (enabled.package === undefined || enabled.package === known.package);
+  const isKnown = known !== undefined && (enabled?.package === undefined || enabled.package === known.package);
   if (said === undefined && known === undefined) return local(`no adapter is known; carton.sidecar.clients.${client} can be "proxied"`);
   if (said === undefined && !isKnown) return local(`the plugin is not ${known?.package}; carton.sidecar.clients.${client} can name its kind`);
   const taken = kind ?? (isKnown ? known.kind : 'generic');
   if (taken === 'mysql-wire' && databaseConnections(settings[client]).length === 0) return local(`config.${client} has no connection to MySQL`);
   return {
-    row: { client, plugin, place: `sidecar ${sidecar}`, why: said === undefined ? `known: ${taken}` : `carton.sidecar.clients.${client}: ${taken}` },
+    row: { client, plugin: enabled === undefined ? '-' : plugin, place: `sidecar ${sidecar}`, why: said === undefined ? `known: ${taken}` : `carton.sidecar.clients.${client}: ${taken}` },
     proxied: { client, plugin, kind: taken, sidecar, aliases: known?.aliases ?? [] },
   };
 }

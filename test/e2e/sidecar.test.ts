@@ -113,10 +113,23 @@ describe('an application whose clients a sidecar holds', () => {
       const kept = await ask<{ count: number; socketPath: string }>('model', [tea]);
       assert.equal(kept.count, 1);
       assert.match(kept.socketPath, /s-[0-9a-f]{8}-[0-9a-f]{3}\.sock$/);
-      assert.equal((await ask<{ count: number }>('model', [tea, true])).count, 1);
+      assert.equal((await ask<{ count: number }>('model', [tea, { fail: true }])).count, 1);
       if (launcher === 'fork') assert.doesNotMatch((cluster as Cluster).logs, /instances are spawned/);
     });
   }
+
+  it('has an ORM that its own code makes, whose connections end in the sidecar', async () => {
+    const { host, port, user, password, database: name } = database;
+    await start({
+      carton: { launcher: 'fork', sidecar: { enable: true, clients: { knex: { kind: 'mysql-wire' } }, callTimeoutMs: 60_000 } },
+      config: { knex: { client: 'mysql2', connection: { host, port, user, password, database: name }, pool: { min: 0, max: 4 } } },
+    });
+    for (const fail of [false, true]) {
+      const { count, socketPath } = await ask<{ count: number; socketPath: string }>('model', ['knex tea', { orm: 'knex', fail }]);
+      assert.equal(count, 1);
+      assert.match(socketPath, /s-[0-9a-f]{8}-[0-9a-f]{3}\.sock$/);
+    }
+  });
 
   it('may use its clients while it boots, also in a template', async () => {
     await start({ carton: { launcher: 'fork' }, config: { queryAtBoot: true } });

@@ -51,6 +51,17 @@ describe('the plan of clients', () => {
     ]);
   });
 
+  it('leads an ORM to the sidecar by its configuration, whoever makes it', () => {
+    const { proxied, rows } = plan({
+      config: { clients: { knex: { kind: 'mysql-wire' }, pg: { kind: 'mysql-wire' } } },
+      settings: { knex: { client: 'mysql2', connection: { host: 'db', user: 'u', database: 'shop' } }, pg: { dialect: 'postgres', host: 'db', database: 'shop' } },
+    });
+    assert.deepEqual(proxied.map(({ client, kind }) => [client, kind]), [['knex', 'mysql-wire']]);
+    assert.deepEqual(rows.map(({ client, plugin, why }) => [client, plugin, why]), [
+      ['knex', '-', 'carton.sidecar.clients.knex: mysql-wire'], ['pg', 'pg', 'config.pg has no connection to MySQL'],
+    ]);
+  });
+
   it('says all of it in a table whose columns are straight', () => {
     const { rows } = plan({ plugins: { ...MYSQL, 'a-long-name': {} }, settings: { 'a-long-name': { clients: {} } } });
     assert.deepEqual(tableOf(rows), [
