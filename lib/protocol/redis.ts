@@ -7,6 +7,8 @@
 export const REDIS = Object.freeze({
   /** `[commands, { isTransaction, heard }]`: a pipeline, or a transaction. Gives a `BatchResult`. */
   batch: '$batch',
+  /** `[commands]`: each for itself, and none that may block. Gives `[error, reply]` for each. */
+  several: '$several',
   /** `[script, args]` */
   script: '$script',
   /** Gives an object that takes commands and batches, all on one connection of its own. */

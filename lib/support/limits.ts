@@ -65,6 +65,8 @@ export const LIMITS = Object.freeze({
   rollbackMs: 5_000,
   /** Milliseconds for which a connection that has answered counts as alive, and is not asked. */
   connectionTrustMs: 1_000,
+  /** Commands of Redis that go in one call: some hundred make a call's own cost small, and a frame is not filled by names. */
+  redisGathered: 512,
   /** Connections that a sidecar opens for single users of one Redis client: a fortieth of what a server takes by default. */
   redisConnections: 256,
   /** Of those, how many stay open for whoever comes next: a loop of blocking commands needs one. */

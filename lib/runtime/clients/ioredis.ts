@@ -16,6 +16,7 @@ import type { ClientLine, MakeStandIn } from './client_line';
 import { addCommand, addCommands, addScript, commandNames, nodeify, RUN, type Callback, type Commander, type ScriptDefinition } from './ioredis/commander';
 import { Batch } from './ioredis/batch';
 import { Feed, isSubscription } from './ioredis/feed';
+import { Gathering } from './ioredis/gathering';
 import { isLarge, Order } from './ioredis/order';
 import { Pin } from './ioredis/pin';
 import { SCANS, ScanStream, type ScanOptions } from './ioredis/scan_stream';
@@ -37,6 +38,7 @@ abstract class StandIn extends EventEmitter implements Commander {
   readonly #line: ClientLine;
   readonly #order = new Order();
   readonly #feed: Feed;
+  readonly #gathering: Gathering;
   /** What was defined, for pipelines: they have the same. */
   readonly #definitions: ((to: object) => void)[] = [];
   #pin: Pin | undefined;
@@ -48,6 +50,8 @@ abstract class StandIn extends EventEmitter implements Commander {
     this.#line = line;
     this.options = { ...config };
     this.isCluster = config['cluster'] === true;
+    const call = (method: string, args: readonly unknown[]): Promise<unknown> => this.#order.in(() => this.#line.call(method, args));
+    this.#gathering = new Gathering((commands) => call(REDIS.several, [commands]), (command) => call(...callOf(command)));
     this.#feed = new Feed(line, (event, ...args) => this.#tell(event, args));
     for (const [name, script] of Object.entries((config['scripts'] ?? {}) as Record<string, ScriptDefinition>)) this.defineCommand(name, script);
     this.#announce();
@@ -108,6 +112,7 @@ abstract class StandIn extends EventEmitter implements Commander {
   /** Ends what this one has for itself; the client lives on. */
   disconnect(): void {
     if (this.status === 'end') return;
+    this.#gathering.flush();
     this.status = 'end';
     this.#pin?.end();
     this.#pin = undefined;
@@ -140,10 +145,16 @@ abstract class StandIn extends EventEmitter implements Commander {
   }
 
   #run(command: RedisCommand): Promise<unknown> {
-    const [method, args] = command;
+    const [, args] = command;
     const name = nameOf(command);
     if (isSubscription(name) && this.status !== 'end') return this.#feed.change(name, args);
-    return this.#send([command], typeof method === 'string' ? [method, args] : [REDIS.script, [method, args]]);
+    if (this.#isSimple(command)) return this.#gathering.add(command);
+    return this.#send([command], callOf(command));
+  }
+
+  /** Needs nothing of its own, and is small. */
+  #isSimple(command: RedisCommand): boolean {
+    return this.status !== 'end' && this.#pin === undefined && !mayBlock(command) && !Pin.isFor([command]) && !isLarge(command[1]);
   }
 
   #sendBatch(commands: readonly RedisCommand[], options: BatchOptions): Promise<BatchResult> {
@@ -154,6 +165,7 @@ abstract class StandIn extends EventEmitter implements Commander {
   /** `commands`: what the call does. */
   #send(commands: readonly RedisCommand[], [method, args]: readonly [method: string, args: readonly unknown[]]): Promise<unknown> {
     if (this.status === 'end') return Promise.reject(connectionClosed());
+    this.#gathering.flush();
     const options = commands.some(mayBlock) ? { timeoutMs: NO_DEADLINE_MS, signal: this.#signal } : undefined;
     const pin = this.#pinFor(commands);
     if (pin === undefined) {
@@ -211,6 +223,10 @@ for (const scan of SCANS) {
     };
     Object.defineProperty(StandIn.prototype, `${scan}${kind}Stream`, { value, writable: true, configurable: true });
   }
+}
+
+function callOf([method, args]: RedisCommand): [method: string, args: readonly unknown[]] {
+  return typeof method === 'string' ? [method, args] : [REDIS.script, [method, args]];
 }
 
 /** In ioredis's own words, which callers match on. */

@@ -62,6 +62,8 @@ class RedisTarget implements Target {
         return openFeed(this.shared.connections, { isMonitor: (args[0] as { isMonitor?: unknown } | undefined)?.isMonitor === true, signal: call.signal });
       case REDIS.batch:
         return this.#batch(args, call);
+      case REDIS.several:
+        return this.#several(args[0]);
       case REDIS.script:
         return this.#command(this.#checked(args), call);
       default:
@@ -84,6 +86,26 @@ class RedisTarget implements Target {
     const blocks = blocksIn([command], this.open);
     this.begin([command]);
     return this.#on(blocks ? call : undefined, (connection) => send(connection, command, connection));
+  }
+
+  /** What is refused of them is refused alone. */
+  async #several(list: unknown): Promise<unknown> {
+    if (!Array.isArray(list)) throw badValue('a list of commands');
+    const results: unknown[] = [];
+    const sent: (readonly [place: number, command: RedisCommand])[] = [];
+    for (const [place, each] of list.entries()) {
+      try {
+        const command = this.#checked(each);
+        if (mayBlock(command)) throw refused(nameOf(command));
+        this.begin([command]);
+        sent.push([place, command]);
+      } catch (error) {
+        results[place] = [error];
+      }
+    }
+    const { results: replies } = await pipeline(this.connection, sent.map(([, command]) => command));
+    for (const [at, [place]] of sent.entries()) results[place] = (replies as readonly unknown[])[at];
+    return results;
   }
 
   #batch([list, options]: readonly unknown[], call: ServedCall): Promise<unknown> {
