@@ -78,6 +78,7 @@ export class AgentHost {
 
   async close(): Promise<void> {
     this.#snapshots.close();
+    this.#sidecars.retire();
     // Instances call to the last, and the scheduler's directory goes with it.
     await this.scheduler.close(() => this.#sidecars.close());
   }

@@ -58,6 +58,11 @@ export class HostSidecars {
     for (const keeper of this.#keepers) keeper.reloadLogs();
   }
 
+  /** The host ends, and they are needed until the last instance has. */
+  retire(): void {
+    for (const keeper of this.#keepers) keeper.retire();
+  }
+
   async close(): Promise<void> {
     await Promise.all(this.#keepers.map((keeper) => keeper.close()));
   }

@@ -29,7 +29,8 @@ process.title = `egg-carton: sidecar ${name} of ${application.name}`;
 watchHost(hostProcess, systemClock, () => killGroup(process.pid));
 // Ctrl-C in a terminal is the host's to handle.
 process.on('SIGINT', () => undefined);
-process.on('SIGTERM', () => void end());
+// At a shutdown all of a host's processes get it at once. The agent says when nobody needs this one any more.
+process.on('SIGTERM', () => systemClock.after(boot.drainTimeoutMs, () => void end()));
 
 let app: EggApplication | undefined;
 let isReady = false;

@@ -64,7 +64,7 @@ export class SidecarKeeper implements InstanceListener {
   }
 
   get status(): SidecarStatus {
-    const state = this.#isClosed ? 'ended' : this.#isReady ? 'ready' : this.#live === undefined ? 'waiting' : 'starting';
+    const state = this.#live !== undefined ? (this.#isReady ? 'ready' : 'starting') : this.#isClosed ? 'ended' : 'waiting';
     return { name: this.#options.boot.name, state, pid: this.#live?.pid ?? null, restarts: this.#restarts, error: this.#error };
   }
 
@@ -79,10 +79,15 @@ export class SidecarKeeper implements InstanceListener {
     this.#live?.reloadLogs();
   }
 
-  /** Resolves when it has ended. */
-  async close(): Promise<void> {
+  /** One that ends from now on is not replaced. */
+  retire(): void {
     this.#isClosed = true;
     this.#timer?.cancel();
+  }
+
+  /** Resolves when it has ended. */
+  async close(): Promise<void> {
+    this.retire();
     // One that is on its way is ended as soon as it is there.
     await this.#starting;
     const live = this.#live;

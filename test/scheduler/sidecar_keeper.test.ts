@@ -161,6 +161,17 @@ describe('the keeper of a sidecar', () => {
     assert.equal(launcher.launched.length, 1);
   });
 
+  it('retired, does not replace one that ends', async () => {
+    keeper.start();
+    await ready(await nth(1));
+    keeper.retire();
+    (launcher.launched[0] as ScriptedInstance).exit(0);
+    await eventually('its end', () => keeper.status.pid === null);
+    clock.advance(60_000);
+    assert.equal(launcher.launched.length, 1);
+    await keeper.close();
+  });
+
   it('guarantee 3: closed while one is on its way, ends that', async () => {
     keeper.start();
     await keeper.close();
