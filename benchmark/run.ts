@@ -18,6 +18,7 @@ const QUESTIONS: Readonly<Record<string, string>> = {
   snapshot: 'start of a process from a snapshot and of a stock Egg application, and their system calls on files',
   density: 'memory and CPU of idle and used instances, and of stock Egg workers',
   steady: 'throughput of a warm instance that was forked, and of one that was not',
+  sidecar: 'calls of middleware clients through a sidecar and without one: latency, throughput, memory, boot, connections',
   forks: 'many forks in a row, each answering: crashes, hangs, leaks, random numbers that come twice',
 };
 
@@ -27,7 +28,7 @@ const OPTIONS = {
   node: { type: 'string', multiple: true, default: [] as string[] },
 } as const;
 /** Questions that a number of samples, or another Node, means something to. */
-const TAKES_SAMPLES: ReadonlySet<string> = new Set(['cold-start', 'dev-reload', 'density', 'steady', 'forks']);
+const TAKES_SAMPLES: ReadonlySet<string> = new Set(['cold-start', 'dev-reload', 'density', 'steady', 'sidecar', 'forks']);
 const TAKES_NODE: ReadonlySet<string> = new Set(['forks']);
 
 type Result = Record<string, unknown>;
