@@ -4,6 +4,7 @@
  * when our own server answers, that it rejects with the server's log and leaves nothing behind,
  * and that after `stop()` neither process nor directory is there.
  */
+import { randomInt } from 'node:crypto';
 import { once } from 'node:events';
 import { createServer, connect, type NetConnectOpts } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -33,10 +34,15 @@ export interface ServerRecipe {
 /** A server that is ready. `stop` may be called more than once. */
 export interface RunningServer extends Place {
   stop(): Promise<void>;
+  /** SIGKILL; resolves when it is gone, with its data left as they are. */
+  kill(): Promise<void>;
+  /** After `kill`: starts it again on the same data and port, and resolves when it is ready. */
+  restart(): Promise<void>;
 }
 
 /** Another process may take the port between our finding it free and the server's binding it. */
 const MAX_PORT_ATTEMPTS = 3;
+const MAX_PORT_TRIES = 100;
 const PORT_TAKEN = /address already in use/i;
 
 const PREPARE_TIMEOUT_MS = 120_000;
@@ -60,13 +66,28 @@ async function startPrepared(recipe: ServerRecipe, directory: GuardedDirectory):
     const place: Place = { directory: directory.path, port: await findFreePort() };
     const process = directory.run(`${recipe.name}-${attempt}`, recipe.command(place));
     const failure = await untilReady(recipe, place, process);
-    if (!failure) {
-      let stopped: Promise<void> | undefined;
-      return { ...place, stop: () => (stopped ??= stop(directory, process)) };
-    }
+    if (!failure) return running(recipe, { place, directory, process });
     if (attempt < MAX_PORT_ATTEMPTS && PORT_TAKEN.test(process.log())) continue;
     throw new Error(`${failure}; its log:\n${process.log()}`);
   }
+}
+
+function running(recipe: ServerRecipe, { place, directory, process: first }: { place: Place; directory: GuardedDirectory; process: GuardedProcess }): RunningServer {
+  let process = first;
+  let stopped: Promise<void> | undefined;
+  return {
+    ...place,
+    stop: () => (stopped ??= stop(directory, process)),
+    kill: async () => {
+      process.kill('SIGKILL');
+      await process.ended;
+    },
+    restart: async () => {
+      process = directory.run(`${recipe.name}-again`, recipe.command(place));
+      const failure = await untilReady(recipe, place, process);
+      if (failure) throw new Error(`${failure}; its log:\n${process.log()}`);
+    },
+  };
 }
 
 async function stop(directory: GuardedDirectory, process: GuardedProcess): Promise<void> {
@@ -112,14 +133,22 @@ async function answers({ at, say, expect }: ReturnType<ServerRecipe['probe']>): 
   return expect.test(heard);
 }
 
+/**
+ * Below those that the kernel gives to clients (32768 and up): while a server is down, no client may get its port, nor
+ * meet itself there, as TCP allows.
+ */
 async function findFreePort(): Promise<number> {
-  const listener = createServer().listen(0, HOST);
-  await once(listener, 'listening');
-  const address = listener.address();
-  listener.close();
-  await once(listener, 'close');
-  if (address === null || typeof address === 'string') throw new Error(`a TCP listener has the address ${String(address)}`);
-  return address.port;
+  for (let attempt = 1; attempt <= MAX_PORT_TRIES; attempt++) {
+    const port = randomInt(20_000, 32_768);
+    const listener = createServer().listen(port, HOST);
+    const isFree = await once(listener, 'listening').then(() => true, () => false);
+    listener.close();
+    if (isFree) {
+      await once(listener, 'close');
+      return port;
+    }
+  }
+  throw new Error(`no free port in ${MAX_PORT_TRIES} tries`);
 }
 
 /** What the promise resolves with, or undefined once the time is over. */
