@@ -8,13 +8,17 @@
  * that end by themselves, and services that do not come back. Needs MariaDB and Redis. Tells of its progress on stderr,
  * and ends with one JSON object on the last line of stdout; exit code 1 where there is a finding.
  */
+import { randomInt } from 'node:crypto';
 import { parseArgs } from 'node:util';
 import { LedgerHost } from '../../test/fault/sidecar/host';
 import { Killer, VICTIMS } from '../../test/fault/sidecar/kills';
 import { Load } from '../../test/fault/sidecar/load';
 
 /** Each of the victims, before what was done is held against the database. */
-const KILLS_A_ROUND = 4 * VICTIMS.length;
+const KILLS_A_ROUND = 3 * VICTIMS.length;
+/** Between one kill and the next: less than a second, or some. */
+const MIN_CALLS = 100;
+const MAX_CALLS = 4_000;
 
 const { values } = parseArgs({ options: { minutes: { type: 'string', default: '3' } } });
 const minutes = Number(values.minutes);
@@ -47,7 +51,7 @@ async function run(load: Load, killer: Killer): Promise<void> {
   await load.served();
   for (let kill = 0; kill < KILLS_A_ROUND; kill += 1) {
     const victim = VICTIMS[kill % VICTIMS.length] as (typeof VICTIMS)[number];
-    const backMs = await killer.kill(victim);
+    const backMs = await killer.kill(victim, randomInt(MIN_CALLS, MAX_CALLS));
     process.stderr.write(`  ${victim} killed, served again after ${backMs} ms\n`);
   }
   await load.stop();

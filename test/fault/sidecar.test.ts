@@ -12,6 +12,8 @@ import { Load } from './sidecar/load';
 /** The first run on a machine may have to install the servers. */
 const INSTALL_TIMEOUT_MS = 10 * 60_000;
 const ROUNDS = 3;
+/** Between one kill and the next. */
+const CALLS_BETWEEN = 200;
 
 describe('functions whose sidecar, processes or database are killed', () => {
   let host: LedgerHost;
@@ -100,7 +102,7 @@ describe('functions whose sidecar, processes or database are killed', () => {
     load.start();
     try {
       await load.served();
-      for (let round = 0; round < ROUNDS; round += 1) for (const victim of VICTIMS) await killer.kill(victim);
+      for (let round = 0; round < ROUNDS; round += 1) for (const victim of VICTIMS) await killer.kill(victim, CALLS_BETWEEN);
     } finally {
       await load.stop();
     }

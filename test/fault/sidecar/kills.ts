@@ -3,7 +3,7 @@
  * kinds of calls were served again.
  */
 import { eventually } from '../../support/eventually';
-import { isRunning, type HostProcessInfo } from '../../support/processes';
+import { isRunning } from '../../support/processes';
 import type { LedgerHost } from './host';
 import type { Load } from './load';
 
@@ -18,31 +18,38 @@ export class Killer {
   readonly #host: LedgerHost;
   readonly #load: Load;
   readonly #killed = new Set<number>();
-  /** Processes that are not to end by themselves. */
-  readonly #seen = new Map<number, string>();
+  readonly #watched: ReadonlyMap<number, string>;
+  /** Before this one. */
+  readonly #former: ReadonlySet<string>;
 
   constructor(host: LedgerHost, load: Load) {
     this.#host = host;
     this.#load = load;
-    this.#look();
+    this.#watched = new Map(host.cluster.processes().filter(({ kind }) => ['master', 'agent', 'worker'].includes(kind)).map(({ pid, kind }) => [pid, kind]));
+    this.#former = new Set(this.#ends().map(([line]) => line));
   }
 
-  /** Milliseconds until the host served again, from when it could. Rejects where that is never. */
-  async kill(victim: Victim): Promise<number> {
-    this.#look();
+  /** After so many calls. Resolves with the milliseconds until the host served again, from when it could; rejects where that is never. */
+  async kill(victim: Victim, afterCalls: number): Promise<number> {
+    await this.#load.progress(afterCalls);
     await this.#strike(victim);
     const from = performance.now();
     await this.#load.served();
     const backMs = Math.round(performance.now() - from);
-    this.#look();
     this.kills.push({ victim, backMs });
     return backMs;
   }
 
   /** Processes that have ended, and that nobody has killed. */
   dead(): string[] {
-    this.#look();
-    return [...this.#seen].filter(([pid]) => !this.#killed.has(pid) && !isRunning(pid)).map(([pid, what]) => `${what} ${pid} has ended by itself`);
+    const others = [...this.#watched].filter(([pid]) => !isRunning(pid)).map(([pid, kind]) => `${kind} ${pid} has ended by itself`);
+    const instances = this.#ends().filter(([line, pid]) => !this.#former.has(line) && !this.#killed.has(pid)).map(([line]) => line);
+    return [...others, ...instances];
+  }
+
+  /** What the host tells of function processes that have ended, and of which. */
+  #ends(): [line: string, pid: number][] {
+    return [...this.#host.cluster.logs.matchAll(/instance \S+ of \S+ \(pid (\d+)\): .*/g)].map(([line, pid]) => [line, Number(pid)]);
   }
 
   async #strike(victim: Victim): Promise<void> {
@@ -63,15 +70,6 @@ export class Killer {
     this.#killed.add(pid);
     await this.#host.cluster.kill(pid);
   }
-
-  #look(): void {
-    for (const info of this.#host.cluster.processes()) if (isWatched(info)) this.#seen.set(info.pid, `${info.kind} ${info.group}`.trim());
-  }
-}
-
-/** Sidecars are not: one that starts while there is no database ends. */
-function isWatched({ kind, group }: HostProcessInfo): boolean {
-  return ['master', 'agent', 'worker'].includes(kind) || (kind === 'instance' && group !== '');
 }
 
 function drawn<T>(all: readonly T[]): T | undefined {

@@ -9,7 +9,9 @@ const LANES = 12;
 /** Milliseconds that a lane stays away after an error. */
 const PAUSE_MS = 10;
 const MAX_AMOUNT = 50;
-/** Of one kind, which is enough to see what is wrong. */
+/** For some thousands of calls, on a machine that has much else to do. */
+const PROGRESS_MS = 120_000;
+/** Enough to see what is wrong. */
 const VIOLATIONS = 20;
 
 type Transfer = [from: number, to: number, amount: number];
@@ -30,6 +32,7 @@ export class Load {
   /** Outcomes by kind and code; what was done has the code "done". */
   readonly counts = new Map<string, number>();
   readonly violations: string[] = [];
+  done = 0;
   failures = 0;
   #host: LedgerHost;
   #newest = 0;
@@ -62,6 +65,12 @@ export class Load {
   async served(): Promise<void> {
     const after = this.#newest;
     await eventually('calls of all kinds that are done', () => KINDS.every((kind) => (this.#served.get(kind) ?? -1) >= after), { seen: () => [after, ...this.#served] });
+  }
+
+  /** Resolves when so many more calls were done. */
+  async progress(calls: number): Promise<void> {
+    const until = this.done + calls;
+    await eventually(`${calls} calls that are done`, () => this.done >= until, { deadlineMs: PROGRESS_MS, seen: () => until - this.done });
   }
 
   /** Holds all that was answered against the database, and begins anew. For a load that is stopped. */
@@ -103,7 +112,8 @@ export class Load {
   #note(kind: string, outcome: Outcome): void {
     const code = 'done' in outcome ? 'done' : outcome.code;
     if (code === undefined) this.#violation(`an error without a code, of ${kind}: ${'text' in outcome ? outcome.text : ''}`);
-    if (code !== 'done') this.failures += 1;
+    if (code === 'done') this.done += 1;
+    else this.failures += 1;
     const key = `${kind}: ${code ?? 'no code'}`;
     this.counts.set(key, (this.counts.get(key) ?? 0) + 1);
   }
